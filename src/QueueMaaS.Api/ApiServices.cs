@@ -1,0 +1,78 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Diagnostics.HealthChecks;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using QueueMaaS.Api.Hosting;
+using QueueMaaS.Api.Jobs;
+using QueueMaaS.Api.Models;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Batching;
+using QueueMaaS.Jobs.Execution;
+using Scalar.AspNetCore;
+
+namespace QueueMaaS.Api;
+
+public static class ApiServices
+{
+    /// <summary>What every role serves over HTTP: health and metrics.</summary>
+    public static IServiceCollection AddQueueMaaSHealth(this IServiceCollection services)
+    {
+        // Routes and methods that do not exist get a code too, like every other error.
+        services.AddProblemDetails(options => options.CustomizeProblemDetails = context => ProblemResponses.Complete(context.HttpContext, context.ProblemDetails));
+        // A parameter that cannot be read is told like every other error.
+        services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
+        services.AddExceptionHandler<ProblemResponses>();
+        services.ConfigureHttpJsonOptions(options => QueueMaaSJson.Apply(options.SerializerOptions));
+        services.AddHealthChecks();
+        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("queuemaas")).WithMetrics(metrics => metrics
+            .AddMeter(JobTelemetry.Name, InferenceMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime")
+            .AddView("queuemaas_batch_size", new ExplicitBucketHistogramConfiguration { Boundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] })
+            .AddView("queuemaas_*_seconds", new ExplicitBucketHistogramConfiguration { Boundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600] })
+            .AddPrometheusExporter());
+        return services;
+    }
+
+    /// <summary>What the <c>api</c> role serves beside.</summary>
+    public static IServiceCollection AddQueueMaaSApi(this IServiceCollection services)
+    {
+        services.AddOpenApi("v1", options => options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info.Title = "QueueMaaS";
+            document.Info.Version = "v1";
+            document.Info.Description = "Train, deploy and run models through a queue. Errors are RFC 9457 problems with a stable `code`.";
+            return Task.CompletedTask;
+        }));
+        services.AddHostedService<JobGauges>();
+        return services;
+    }
+
+    public static void MapQueueMaaSHealth(this WebApplication app)
+    {
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).WithTags("Operations");
+        app.MapHealthChecks("/health/ready", new HealthCheckOptions { ResponseWriter = WriteAsync }).WithTags("Operations");
+        app.MapPrometheusScrapingEndpoint("/metrics");
+    }
+
+    public static void MapQueueMaaSApi(this WebApplication app)
+    {
+        app.MapJobs();
+        app.MapCatalog();
+        app.MapOpenApi("/openapi/{documentName}.json");
+        app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API"));
+        app.MapGet("/", () => Results.Redirect("/docs")).ExcludeFromDescription();
+    }
+
+    private static Task WriteAsync(HttpContext http, HealthReport report) => http.Response.WriteAsJsonAsync(
+        new
+        {
+            status = report.Status.ToString().ToLowerInvariant(),
+            checks = report.Entries.ToDictionary(entry => entry.Key, entry => new { status = entry.Value.Status.ToString().ToLowerInvariant(), entry.Value.Description }),
+        },
+        QueueMaaSJson.Relaxed);
+}

@@ -1,0 +1,63 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Api.Hosting;
+
+/// <summary>How many jobs wait and run, by kind and state, for dashboards and autoscalers. Counted now and then rather than at each scrape.</summary>
+internal sealed partial class JobGauges : BackgroundService
+{
+    private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+    private readonly IJobStore _store;
+    private readonly TimeProvider _time;
+    private readonly ILogger<JobGauges> _logger;
+    private readonly Meter _meter = new(JobTelemetry.Name);
+    private IReadOnlyDictionary<(JobKind Kind, JobState State), int> _counts = new Dictionary<(JobKind, JobState), int>();
+
+    public JobGauges(IJobStore store, TimeProvider time, ILogger<JobGauges> logger)
+    {
+        _store = store;
+        _time = time;
+        _logger = logger;
+        _meter.CreateObservableGauge("queuemaas_jobs", Observe, description: "Unfinished jobs by kind and state.");
+    }
+
+    public override void Dispose()
+    {
+        _meter.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Every, _time);
+        do
+        {
+            try
+            {
+                _counts = await _store.CountAsync(stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                LogCountFailed(_logger, exception.Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    private IEnumerable<Measurement<int>> Observe()
+    {
+        var counts = _counts;
+        foreach (var kind in Enum.GetValues<JobKind>())
+        {
+            foreach (var state in new[] { JobState.Scheduled, JobState.Queued, JobState.Running, JobState.Retrying })
+                yield return new Measurement<int>(counts.GetValueOrDefault((kind, state)), new("kind", kind.ToString().ToLowerInvariant()), new("state", state.ToString().ToLowerInvariant()));
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Could not count jobs ({Reason})")]
+    private static partial void LogCountFailed(ILogger logger, string reason);
+}

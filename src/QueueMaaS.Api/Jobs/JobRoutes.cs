@@ -1,0 +1,140 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Api.Hosting;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Dispatch;
+using QueueMaaS.Jobs.Estimation;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Api.Jobs;
+
+/// <summary>Submit, read, wait for, cancel and requeue jobs.</summary>
+internal static class JobRoutes
+{
+    public static void MapJobs(this IEndpointRouteBuilder routes)
+    {
+        var jobs = routes.MapGroup("/v1/jobs").WithTags("Jobs");
+        jobs.MapPost("", SubmitAsync).Accepts<JobSubmission>("application/json").Produces<Job>(StatusCodes.Status202Accepted).Produces<Job>()
+            .WithSummary("Submit a job").WithDescription("Committed when answered. `Idempotency-Key` makes repeats safe; `Prefer: wait=N` waits up to N seconds for the end.");
+        jobs.MapGet("", ListAsync).Produces<Page<Job>>().WithSummary("List jobs, newest first").WithDescription("`state=failed` is the dead-letter list.");
+        jobs.MapGet("{id}", GetAsync).Produces<Job>().WithSummary("Get a job").WithDescription("`?wait=N` answers when the job has ended, or after N seconds.");
+        jobs.MapPost("{id}/cancel", CancelAsync).Produces<Job>().WithSummary("Cancel a job");
+        jobs.MapPost("{id}/requeue", RequeueAsync).Produces<Job>().WithSummary("Put a failed job back in the queue");
+        jobs.MapGet("{id}/events", EventStream.StreamAsync).Produces<JobEvent>(contentType: "text/event-stream").WithSummary("Stream a job's events").WithDescription("Server-sent events until the job ends. `Last-Event-ID` resumes after an event.");
+        jobs.MapGet("{id}/history", HistoryAsync).Produces<IReadOnlyList<JobEvent>>().WithSummary("Everything that happened to a job");
+        jobs.MapGet("{id}/webhooks", WebhooksAsync).Produces<IReadOnlyList<DeliveryView>>().WithSummary("The delivery log of a job's webhooks");
+    }
+
+    private static async Task<IResult> SubmitAsync(
+        HttpRequest request, JobSubmitter submitter, JobWaiter waiter, JobEstimator estimator, IOptions<JobOptions> jobOptions, IOptions<ApiOptions> apiOptions, CancellationToken cancellationToken)
+    {
+        var limit = jobOptions.Value.MaxSubmissionBytes;
+        var wait = Requests.Wait(request, apiOptions.Value.MaxWait);
+        var submission = SubmissionReader.Read(await Requests.ReadBodyAsync(request, limit, cancellationToken), limit);
+        var key = request.Headers.TryGetValue("Idempotency-Key", out var keys) ? keys.ToString() : null;
+        var outcome = await submitter.SubmitAsync(submission, Requests.Tenant, key, cancellationToken);
+        var job = outcome.Job;
+        if (wait is { } time && !job.State.IsFinal())
+            job = await waiter.WaitForEndAsync(Requests.Tenant, job.Id, time, cancellationToken) ?? job;
+        if (wait is not null)
+            request.HttpContext.Response.Headers["Preference-Applied"] = $"wait={wait.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)}";
+        var location = $"/v1/jobs/{Uri.EscapeDataString(job.Id)}";
+        request.HttpContext.Response.Headers.Location = location;
+        return job.State.IsFinal() || outcome.Kind == AcceptKind.Duplicate ? Results.Ok(job.ToJob()) : Results.Accepted(location, await estimator.WithEstimateAsync(job, cancellationToken));
+    }
+
+    private static async Task<Page<Job>> ListAsync(
+        IJobStore store, string? kind, string? state, string? model, string? tag, string? cursor, int? limit, CancellationToken cancellationToken)
+    {
+        var query = new JobQuery(Requests.Tenant)
+        {
+            Kind = ReadEnum<JobKind>(kind, "kind"),
+            State = ReadEnum<JobState>(state, "state"),
+            Model = model,
+            Tag = tag,
+            Limit = Requests.Limit(limit) + 1,
+            After = ReadPlace(cursor),
+        };
+        var found = await store.ListAsync(query, cancellationToken);
+        var page = found.Take(query.Limit - 1).ToArray();
+        var next = found.Count < query.Limit ? null : Requests.WriteCursor($"{page[^1].CreatedAt.UtcTicks}/{page[^1].Id}");
+        // A list shows what jobs are, not what they carry: inputs and outputs may be large.
+        return new Page<Job>([.. page.Select(job => job.ToJob() with { Input = null, Output = null })], next);
+    }
+
+    private static async Task<Job> GetAsync(string id, HttpRequest request, IJobStore store, JobWaiter waiter, JobEstimator estimator, IOptions<ApiOptions> options, CancellationToken cancellationToken)
+    {
+        var job = Requests.Wait(request, options.Value.MaxWait) is { } wait
+            ? await waiter.WaitForEndAsync(Requests.Tenant, id, wait, cancellationToken)
+            : await store.FindAsync(Requests.Tenant, id, cancellationToken);
+        return await estimator.WithEstimateAsync(job ?? throw NotFound(id), cancellationToken);
+    }
+
+    private static async Task<Job> CancelAsync(string id, IJobStore store, CancellationToken cancellationToken)
+    {
+        var job = await store.CancelAsync(Requests.Tenant, id, "user", cancellationToken) ?? throw NotFound(id);
+        return job.State == JobState.Cancelled
+            ? job.ToJob()
+            : throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` has already {job.State.ToString().ToLowerInvariant()}; a job that has ended cannot be cancelled.", ("state", job.State));
+    }
+
+    private static async Task<Job> RequeueAsync(string id, IJobStore store, Dispatcher dispatcher, CancellationToken cancellationToken)
+    {
+        var job = await store.RequeueAsync(Requests.Tenant, id, "user", cancellationToken) ?? throw NotFound(id);
+        if (job.State != JobState.Queued)
+            throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a failed job can be requeued.", ("state", job.State));
+        dispatcher.Add(new JobPointer(job.Id, job.Kind, job.Priority));
+        return job.ToJob();
+    }
+
+    private static async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id, IJobStore store, CancellationToken cancellationToken)
+    {
+        _ = await store.FindAsync(Requests.Tenant, id, cancellationToken) ?? throw NotFound(id);
+        return await store.EventsAsync(id, 0, 10_000, cancellationToken);
+    }
+
+    private static async Task<IReadOnlyList<DeliveryView>> WebhooksAsync(string id, IJobStore store, IWebhookStore webhooks, CancellationToken cancellationToken)
+    {
+        _ = await store.FindAsync(Requests.Tenant, id, cancellationToken) ?? throw NotFound(id);
+        return [.. (await webhooks.OfJobAsync(Requests.Tenant, id, cancellationToken)).Select(entry => DeliveryView.Of(entry.Delivery, entry.Tries))];
+    }
+
+    public static ProblemException NotFound(string id) => new(ProblemCodes.JobNotFound, $"There is no job `{id}`.", ("jobId", id));
+
+    private static T? ReadEnum<T>(string? text, string field) where T : struct, Enum
+    {
+        if (text is null)
+            return null;
+        return Enum.TryParse<T>(text, ignoreCase: true, out var value) && char.IsAsciiLetter(text[0])
+            ? value
+            : throw new ProblemException(ProblemCodes.InvalidValue, $"`{field}` must be one of {string.Join(", ", Enum.GetNames<T>().Select(name => name.ToLowerInvariant()))}.", ("path", field));
+    }
+
+    private static (DateTimeOffset, string)? ReadPlace(string? cursor)
+    {
+        if (Requests.ReadCursor(cursor) is not { } place)
+            return null;
+        var slash = place.IndexOf('/', StringComparison.Ordinal);
+        return slash > 0 && long.TryParse(place[..slash], NumberStyles.None, CultureInfo.InvariantCulture, out var ticks) && ticks <= DateTime.MaxValue.Ticks
+            ? (new DateTimeOffset(ticks, TimeSpan.Zero), place[(slash + 1)..])
+            : throw Requests.BadCursor();
+    }
+}
+
+/// <summary>A webhook delivery with its tries.</summary>
+public sealed record DeliveryView(
+    string Id, string Type, string Url, string State, int Tries, DateTimeOffset CreatedAt, DateTimeOffset? DeliveredAt, DateTimeOffset? NextTryAt, IReadOnlyList<TryView> Log)
+{
+    internal static DeliveryView Of(WebhookDelivery delivery, IReadOnlyList<WebhookTry> tries) => new(
+        delivery.Id, delivery.Type, delivery.Url, delivery.State.ToString().ToLowerInvariant(), delivery.Tries, delivery.CreatedAt, delivery.DeliveredAt,
+        delivery.State == DeliveryState.Pending ? delivery.NextTryAt : null, [.. tries.Select(t => new TryView(t.Number, t.At, t.Status, t.Error, Math.Round(t.Milliseconds, 1)))]);
+}
+
+/// <summary>One try of a delivery.</summary>
+public sealed record TryView(int Number, DateTimeOffset At, int? Status, string? Error, double Milliseconds);

@@ -1,0 +1,135 @@
+using System.Text.Json;
+
+namespace QueueMaaS.Contracts;
+
+/// <summary>Why something was refused or failed. <c>code</c> is stable and meant for programs; <c>message</c> is one or two sentences for people.</summary>
+/// <param name="Code">A stable word from <see cref="ProblemCodes"/>, such as <c>model_not_found</c>.</param>
+/// <param name="Message">What is wrong, where, and what to do about it.</param>
+/// <param name="Details">Facts for programs: names, limits, positions. Never a stack trace or a secret.</param>
+public sealed record Problem(string Code, string Message, IReadOnlyDictionary<string, JsonElement>? Details = null)
+{
+    /// <summary>Builds a problem with details given as plain values.</summary>
+    public static Problem Create(string code, string message, params (string Key, object? Value)[] details) =>
+        new(code, message, details.Length == 0
+            ? null
+            : details.ToDictionary(d => d.Key, d => JsonSerializer.SerializeToElement(d.Value, QueueMaaSJson.Relaxed)));
+}
+
+/// <summary>Thrown where a request or job cannot go on for a reason that the user can be told. Anything else that is thrown is our fault and shown as <c>internal_error</c>.</summary>
+public sealed class ProblemException : Exception
+{
+    /// <summary>Wraps <paramref name="problem"/>.</summary>
+    public ProblemException(Problem problem, Exception? innerException = null)
+        : base(problem.Message, innerException) => Problem = problem;
+
+    /// <summary>Builds the problem in place.</summary>
+    public ProblemException(string code, string message, params (string Key, object? Value)[] details)
+        : this(Problem.Create(code, message, details))
+    {
+    }
+
+    /// <summary>What to tell the user.</summary>
+    public Problem Problem { get; }
+
+    /// <summary>True where trying the same job again can help (a part was unreachable), false where the input itself is at fault. Default false.</summary>
+    public bool IsTransient { get; init; }
+}
+
+/// <summary>Every <see cref="Problem.Code"/> there is. Codes are added, never renamed.</summary>
+public static class ProblemCodes
+{
+    /// <summary>The message or body is not JSON, or not of the documented shape.</summary>
+    public const string InvalidRequest = "invalid_request";
+    /// <summary>A member of the JSON is not part of the contract.</summary>
+    public const string UnknownField = "unknown_field";
+    /// <summary>A member has a value outside its range.</summary>
+    public const string InvalidValue = "invalid_value";
+    /// <summary>The body is larger than the configured limit.</summary>
+    public const string TooLarge = "too_large";
+    /// <summary>The body is compressed in a way that this route does not read.</summary>
+    public const string UnsupportedEncoding = "unsupported_encoding";
+    /// <summary>No job has this id.</summary>
+    public const string JobNotFound = "job_not_found";
+    /// <summary>The job's state does not allow what was asked.</summary>
+    public const string JobStateConflict = "job_state_conflict";
+    /// <summary>The idempotency key or job id was used before with another body.</summary>
+    public const string IdempotencyConflict = "idempotency_conflict";
+    /// <summary>The deadline passed before the job ran.</summary>
+    public const string DeadlineExceeded = "deadline_exceeded";
+    /// <summary>The worker stopped renewing its lease on the last attempt.</summary>
+    public const string LeaseExpired = "lease_expired";
+    /// <summary>No model has this name, version or alias.</summary>
+    public const string ModelNotFound = "model_not_found";
+    /// <summary>The file is not an ONNX model.</summary>
+    public const string NotAnOnnxModel = "not_an_onnx_model";
+    /// <summary>The ONNX model needs an operator that this build does not have.</summary>
+    public const string UnsupportedOperator = "unsupported_operator";
+    /// <summary>The ONNX model refers to a file outside itself.</summary>
+    public const string ExternalDataMissing = "external_data_missing";
+    /// <summary>An input tensor's name is not in the model's signature, or a needed one is missing.</summary>
+    public const string TensorNameMismatch = "tensor_name_mismatch";
+    /// <summary>A tensor's shape does not fit the model's signature, or its data does not fit its shape.</summary>
+    public const string TensorShapeMismatch = "tensor_shape_mismatch";
+    /// <summary>A tensor's datatype is not the one in the model's signature, or its data cannot be read as it.</summary>
+    public const string TensorDatatypeMismatch = "tensor_datatype_mismatch";
+    /// <summary>The model has no image pipeline, so it takes tensors only.</summary>
+    public const string ImageInputUnsupported = "image_input_unsupported";
+    /// <summary>The model has no table pipeline, so it takes no rows.</summary>
+    public const string RowInputUnsupported = "row_input_unsupported";
+    /// <summary>A row does not fit the pipeline's columns: one is missing or unknown, or a value is of the wrong kind.</summary>
+    public const string RowInvalid = "row_invalid";
+    /// <summary>The model has no text pipeline, so it takes no texts.</summary>
+    public const string TextInputUnsupported = "text_input_unsupported";
+    /// <summary>A text is empty or too long.</summary>
+    public const string TextInvalid = "text_invalid";
+    /// <summary>The pipeline is at fault, or does not fit the model; <c>details.path</c> says where.</summary>
+    public const string PipelineInvalid = "pipeline_invalid";
+    /// <summary>The image cannot be decoded.</summary>
+    public const string ImageUnreadable = "image_unreadable";
+    /// <summary>The model's computation failed on this input.</summary>
+    public const string ModelExecutionFailed = "model_execution_failed";
+    /// <summary>The batcher's queue is full.</summary>
+    public const string QueueFull = "queue_full";
+    /// <summary>No data set has this name or version.</summary>
+    public const string DatasetNotFound = "dataset_not_found";
+    /// <summary>The upload is not in a known data set format.</summary>
+    public const string DatasetFormatUnknown = "dataset_format_unknown";
+    /// <summary>The data set has no items.</summary>
+    public const string DatasetEmpty = "dataset_empty";
+    /// <summary>The data set has a single class, so there is nothing to learn.</summary>
+    public const string DatasetOneClass = "dataset_one_class";
+    /// <summary>More items than the stated share cannot be read.</summary>
+    public const string DatasetCorrupt = "dataset_corrupt";
+    /// <summary>A label lies outside the declared classes.</summary>
+    public const string LabelOutOfRange = "label_out_of_range";
+    /// <summary>The archive is damaged or of an unknown kind.</summary>
+    public const string ArchiveInvalid = "archive_invalid";
+    /// <summary>An entry's path leads outside the archive.</summary>
+    public const string ArchivePathEscape = "archive_path_escape";
+    /// <summary>The archive unpacks to more than the limits allow.</summary>
+    public const string ArchiveTooLarge = "archive_too_large";
+    /// <summary>No artifact has this hash.</summary>
+    public const string ArtifactNotFound = "artifact_not_found";
+    /// <summary>The training preset or specification is not known or does not fit the data.</summary>
+    public const string SpecificationInvalid = "specification_invalid";
+    /// <summary>The loss became NaN or infinite.</summary>
+    public const string TrainingDiverged = "training_diverged";
+    /// <summary>The exported model and the trained one differ by more than the tolerance.</summary>
+    public const string ExportParityFailed = "export_parity_failed";
+    /// <summary>The native training library cannot be loaded on this machine.</summary>
+    public const string TrainingRuntimeUnavailable = "training_runtime_unavailable";
+    /// <summary>More items of a batch job failed than its stated share.</summary>
+    public const string BatchFailed = "batch_failed";
+    /// <summary>A webhook target is not allowed.</summary>
+    public const string WebhookTargetRefused = "webhook_target_refused";
+    /// <summary>A part that the request needs cannot be reached; try again.</summary>
+    public const string Unavailable = "unavailable";
+    /// <summary>Something went wrong on our side. The log has the cause under the job or trace id.</summary>
+    public const string InternalError = "internal_error";
+    /// <summary>The resource does not exist.</summary>
+    public const string NotFound = "not_found";
+    /// <summary>The route does not take this HTTP method.</summary>
+    public const string MethodNotAllowed = "method_not_allowed";
+    /// <summary>The route does not take this content type.</summary>
+    public const string UnsupportedMediaType = "unsupported_media_type";
+}

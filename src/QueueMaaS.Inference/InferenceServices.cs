@@ -1,0 +1,43 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Inference.Jobs;
+using QueueMaaS.Inference.Models;
+using QueueMaaS.Inference.Preparation.Texts;
+using QueueMaaS.Inference.Sessions;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Inference;
+
+public static class InferenceServices
+{
+    /// <summary>What every process that accepts jobs or registers models needs. Loads no model.</summary>
+    public static IServiceCollection AddInferenceChecks(this IServiceCollection services)
+    {
+        services.AddSingleton<ISubmissionCheck, InferenceSubmissionCheck>();
+        services.AddSingleton<ISubmissionCheck, BatchSubmissionCheck>();
+        services.AddSingleton<IModelInspector, OnnxModelInspector>();
+        services.TryAddSingleton<TokenizerCache>();
+        return services;
+    }
+
+    /// <summary>The inference worker's executors.</summary>
+    public static IServiceCollection AddInferenceExecutors(this IServiceCollection services)
+    {
+        services.AddSingleton<IValidateOptions<InferenceOptions>, ExecutionProvider>();
+        services.AddSingleton<IModelHost>(provider => new ModelHost(
+            provider.GetRequiredService<IOptions<InferenceOptions>>().Value, provider.GetRequiredService<TimeProvider>(), provider.GetService<IMeterFactory>()));
+        services.TryAddSingleton<TokenizerCache>();
+        services.AddSingleton<Predictor>();
+        services.AddHostedService<LoadReporter>();
+        services.AddSingleton<OpenArchives>();
+        services.AddSingleton<BatchPlan>();
+        services.AddSingleton<IJobExecutor, InferenceJobExecutor>();
+        services.AddSingleton<IJobExecutor, BatchJobExecutor>();
+        services.AddSingleton<IJobExecutor, ChunkJobExecutor>();
+        return services;
+    }
+}

@@ -1,0 +1,49 @@
+using System.Text.Json;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Preparation;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Inference.Jobs;
+
+/// <summary>Refuses inference jobs that cannot succeed.</summary>
+public sealed class InferenceSubmissionCheck(IModelCatalog models, IArtifactStore artifacts) : ISubmissionCheck
+{
+    public JobKind Kind => JobKind.Inference;
+
+    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    {
+        var inference = SubmissionReader.ReadInput<InferenceInput>(input);
+        var version = await models.RequireServedAsync(tenant, inference.Model, cancellationToken);
+        InferenceRequestCheck.Check(version.Signature, version.Pipeline, inference, version.Batching.Ragged);
+        // An image that is not there is told now, not when the job runs.
+        if (inference.Image?.Artifact is { } image)
+            _ = await artifacts.GetFileAsync(image, cancellationToken);
+        return inference.Model;
+    }
+}
+
+/// <summary>Runs one inference job.</summary>
+public sealed class InferenceJobExecutor(IModelCatalog models, Predictor predictor, TimeProvider time) : IJobExecutor
+{
+    public JobKind Kind => JobKind.Inference;
+
+    public async Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken)
+    {
+        var input = SubmissionReader.ReadInput<InferenceInput>(JsonElement.Parse(attempt.Job.Input));
+        var version = await models.RequireServedAsync(attempt.Job.Tenant, input.Model, cancellationToken);
+        var model = await predictor.ServeAsync(version, cancellationToken);
+        var request = await predictor.PrepareAsync(model, input, cancellationToken);
+        var call = new InferenceCall { Priority = attempt.Job.Priority, Deadline = Deadline(attempt.Job.Deadline, input.TimeoutMs), TimeoutAction = input.TimeoutAction, TopK = input.TopK, Outputs = input.Outputs };
+        var output = await predictor.RunAsync(model, request, call, cancellationToken);
+        return output with { Artifact = version.Artifact, Worker = attempt.Job.LeaseOwner, Attempt = attempt.Job.Attempt };
+    }
+
+    /// <summary>The earlier of the job's deadline and the request's own timeout.</summary>
+    private DateTimeOffset? Deadline(DateTimeOffset? job, double? timeoutMs)
+    {
+        DateTimeOffset? own = timeoutMs is { } ms ? time.GetUtcNow() + TimeSpan.FromMilliseconds(ms) : null;
+        return own is null || job < own ? job : own;
+    }
+}

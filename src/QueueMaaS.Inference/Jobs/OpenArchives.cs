@@ -1,0 +1,60 @@
+using QueueMaaS.Contracts;
+using QueueMaaS.Data.Archives;
+using QueueMaaS.Data.Loading;
+using QueueMaaS.Inference.Preparation.Images;
+using QueueMaaS.Jobs.Catalog;
+
+namespace QueueMaaS.Inference.Jobs;
+
+/// <summary>Keeps the archives of recent chunks open: reading a large archive's directory for each of its chunks would cost more than the chunk.</summary>
+public sealed class OpenArchives(IArtifactStore artifacts) : IDisposable
+{
+    private const int Keep = 4;
+    private readonly SemaphoreSlim _gate = new(1);
+    private readonly List<(string Artifact, DatasetArchive Archive)> _open = [];
+
+    /// <summary>Decodes a range of items and brings them to the model's size; one range at a time, as an archive is one file with one position.</summary>
+    internal async Task<IReadOnlyList<PreparedItem<PlacedImage>>> ReadAsync(
+        string artifact, string split, int start, int count, ImagePreparation preparation, ImagePixels pixels, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            var archive = await OpenAsync(artifact, cancellationToken);
+            return archive.ReadItems(split, start, count, preparation.Channels, preparation.Alpha == AlphaMode.White, pixels.Place, cancellationToken);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var (_, archive) in _open)
+            archive.Dispose();
+        _gate.Dispose();
+    }
+
+    private async Task<DatasetArchive> OpenAsync(string artifact, CancellationToken cancellationToken)
+    {
+        var at = _open.FindIndex(entry => entry.Artifact == artifact);
+        if (at >= 0)
+        {
+            var entry = _open[at];
+            _open.RemoveAt(at);
+            _open.Add(entry);
+            return entry.Archive;
+        }
+
+        var opened = DatasetArchive.Open(await artifacts.GetFileAsync(artifact, cancellationToken));
+        _open.Add((artifact, opened));
+        if (_open.Count > Keep)
+        {
+            _open[0].Archive.Dispose();
+            _open.RemoveAt(0);
+        }
+
+        return opened;
+    }
+}

@@ -1,0 +1,55 @@
+using System.Runtime.InteropServices;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Batching;
+using QueueMaaS.Inference.Tensors;
+
+namespace QueueMaaS.Inference.Models;
+
+/// <summary>Inputs that most models can compute, to try or to warm one up before anybody has sent it anything.</summary>
+internal static class MadeUpRows
+{
+    /// <summary>Sizes to try along free axes: texts and sensors first, images last.</summary>
+    public static readonly int[] FreeSizes = [8, 32, 224];
+
+    /// <summary>Rows of one each, with <paramref name="freeSize"/> along every free axis.</summary>
+    public static BatchMember[] Make(ModelSignature signature, int freeSize, int count)
+    {
+        // The same numbers at every registration, so that a model is judged the same twice.
+        var random = new Random(20_11);
+        return [.. Enumerable.Range(0, count).Select(row => new BatchMember([.. signature.Inputs.Select(input => MakeRow(input, freeSize, row, random))], 1))];
+    }
+
+    private static TensorBuffer MakeRow(TensorSignature input, int freeSize, int row, Random random)
+    {
+        var shape = input.Shape.Select((size, axis) => axis == 0 ? 1 : size < 0 ? freeSize : size).ToArray();
+        var count = (int)shape.Aggregate(1L, (product, size) => checked(product * size));
+        var datatype = TensorDatatype.Find(input.Datatype)!;
+        if (datatype.IsText)
+            return TensorBuffer.OfTexts(input.Name, shape, Enumerable.Range(0, count).Select(i => $"{row + i}").ToArray());
+        var bytes = new byte[count * datatype.Size];
+        for (var i = 0; i < count; i++)
+            WriteValue(bytes, i, datatype, row, random);
+        return TensorBuffer.OfBytes(input.Name, datatype, shape, bytes);
+    }
+
+    /// <summary>Fractions whose scale differs from row to row, so that a statistic over the batch shows; whole numbers of 0 and 1, which every embedding has.</summary>
+    private static void WriteValue(byte[] bytes, int at, TensorDatatype datatype, int row, Random random)
+    {
+        var fraction = random.NextDouble() * (row + 1) / 2;
+        switch (datatype.Name)
+        {
+            case Datatypes.Fp32:
+                MemoryMarshal.Cast<byte, float>(bytes.AsSpan())[at] = (float)fraction;
+                break;
+            case Datatypes.Fp64:
+                MemoryMarshal.Cast<byte, double>(bytes.AsSpan())[at] = fraction;
+                break;
+            case Datatypes.Fp16:
+                MemoryMarshal.Cast<byte, Half>(bytes.AsSpan())[at] = (Half)fraction;
+                break;
+            default:
+                bytes[at * datatype.Size] = (byte)random.Next(2);
+                break;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using Microsoft.ML.OnnxRuntime;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Models;
+
+namespace QueueMaaS.Inference.Sessions;
+
+/// <summary>A model in memory: its weights and its plan, shared by all of its <see cref="OnnxSession"/>s.</summary>
+public sealed class OnnxModel : IDisposable
+{
+    private OnnxModel(InferenceSession session)
+    {
+        Session = session;
+        Signature = SignatureReader.Read(session);
+        HasBatchAxis = SignatureReader.HasBatchAxis(session);
+    }
+
+    /// <summary>Its inputs and outputs, in the model's order.</summary>
+    public ModelSignature Signature { get; }
+
+    /// <summary>True where requests can be put together along the first axis.</summary>
+    public bool HasBatchAxis { get; }
+
+    internal InferenceSession Session { get; }
+
+    /// <summary>Loads the model in the file at <paramref name="path"/>.</summary>
+    /// <param name="path">An ONNX file without external data.</param>
+    /// <param name="intraOpThreads">Threads within an operator on the CPU, at least 1.</param>
+    /// <param name="options">Say which device computes. Default: the CPU.</param>
+    /// <exception cref="ProblemException"><c>not_an_onnx_model</c> or <c>unsupported_operator</c>.</exception>
+    public static OnnxModel Load(string path, int intraOpThreads, InferenceOptions? options = null)
+    {
+        var session = Open(path, intraOpThreads, options);
+        try
+        {
+            return new(session);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Session.Dispose();
+
+    internal static InferenceSession Open(string path, int intraOpThreads, InferenceOptions? inference = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(intraOpThreads, 1);
+        if (!File.Exists(path))
+            throw new FileNotFoundException("There is no such model file.", path);
+        using var options = new SessionOptions
+        {
+            IntraOpNumThreads = intraOpThreads,
+            InterOpNumThreads = 1,
+            ExecutionMode = ExecutionMode.ORT_SEQUENTIAL,
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            // What fails is told to the caller; the runtime's own lines on standard error would only repeat it, with source positions.
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+        };
+        try
+        {
+            if (inference is not null)
+                ExecutionProvider.AddTo(options, inference);
+            return new(path, options);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw OnnxFailure.OnLoad(e, path);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Batching;
+using QueueMaaS.Inference.Models;
+using QueueMaaS.Inference.Tensors;
+
+namespace QueueMaaS.Inference.Sessions;
+
+/// <summary>
+/// An instance of an <see cref="OnnxModel"/>: gathers the rows of a batch into one buffer per input, which ONNX Runtime reads in place, and copies each output out once. One batch at a time; several instances share the model.
+/// </summary>
+public sealed class OnnxSession : IModelInstance
+{
+    private readonly OnnxModel _model;
+    private readonly NativeBuffer[] _buffers;
+    private readonly OrtValue[] _inputs;
+    private readonly string[] _inputNames;
+    private readonly string[] _outputNames;
+    private readonly TensorDatatype[] _outputDatatypes;
+
+    /// <summary>Makes an instance; <paramref name="model"/> must outlive it.</summary>
+    public OnnxSession(OnnxModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        _model = model;
+        _inputNames = model.Signature.Inputs.Select(i => i.Name).ToArray();
+        _outputNames = model.Signature.Outputs.Select(o => o.Name).ToArray();
+        _outputDatatypes = model.Signature.Outputs.Select(o => TensorDatatype.Find(o.Datatype)!).ToArray();
+        _buffers = _inputNames.Select(_ => new NativeBuffer()).ToArray();
+        _inputs = new OrtValue[_inputNames.Length];
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ProblemException"><c>model_execution_failed</c>, with ONNX Runtime's reason.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was set.</exception>
+    public IReadOnlyList<TensorBuffer> Run(IReadOnlyList<BatchMember> members, CancellationToken stop)
+    {
+        ArgumentNullException.ThrowIfNull(members);
+        stop.ThrowIfCancellationRequested();
+        try
+        {
+            for (var i = 0; i < _inputs.Length; i++)
+                _inputs[i] = Gather(members, i);
+            using var options = new RunOptions();
+            using var registration = stop.UnsafeRegister(static o => ((RunOptions)o!).Terminate = true, options);
+            using var outputs = _model.Session.Run(options, _inputNames, _inputs, _outputNames);
+            var copies = new TensorBuffer[_outputNames.Length];
+            for (var i = 0; i < copies.Length; i++)
+                copies[i] = Copy(outputs[i], i);
+            return copies;
+        }
+        catch (OnnxRuntimeException e)
+        {
+            stop.ThrowIfCancellationRequested();
+            throw OnnxFailure.OnRun(e);
+        }
+        finally
+        {
+            for (var i = 0; i < _inputs.Length; i++)
+            {
+                _inputs[i]?.Dispose();
+                _inputs[i] = null!;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var buffer in _buffers)
+            buffer.Dispose();
+    }
+
+    private OrtValue Gather(IReadOnlyList<BatchMember> members, int input)
+    {
+        var head = members[0].Inputs[input];
+        var shape = head.Shape;
+        if (members.Count > 1)
+        {
+            shape = (long[])shape.Clone();
+            shape[0] = 0;
+            foreach (var member in members)
+                shape[0] += member.Inputs[input].Shape[0];
+        }
+
+        return head.Datatype.IsText ? GatherTexts(members, input, shape) : GatherBytes(members, input, shape, head.Datatype);
+    }
+
+    private OrtValue GatherBytes(IReadOnlyList<BatchMember> members, int input, long[] shape, TensorDatatype datatype)
+    {
+        var length = 0;
+        foreach (var member in members)
+            length = checked(length + member.Inputs[input].Bytes.Length);
+        var target = _buffers[input].Take(length);
+        var at = 0;
+        foreach (var member in members)
+        {
+            var source = member.Inputs[input].Bytes.Span;
+            source.CopyTo(target[at..]);
+            at += source.Length;
+        }
+
+        return OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, datatype.Element, shape, _buffers[input].Address, length);
+    }
+
+    private static OrtValue GatherTexts(IReadOnlyList<BatchMember> members, int input, long[] shape)
+    {
+        var value = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);
+        var at = 0;
+        foreach (var member in members)
+        {
+            foreach (var text in member.Inputs[input].Texts.Span)
+                value.StringTensorSetElementAt(text, at++);
+        }
+
+        return value;
+    }
+
+    private TensorBuffer Copy(OrtValue value, int output)
+    {
+        if (!value.IsTensor)
+            throw new ProblemException(ProblemCodes.ModelExecutionFailed, $"The model gave no tensor for its output '{_outputNames[output]}'. Export the model with tensors only.");
+        var info = value.GetTensorTypeAndShape();
+        if (info.ElementDataType == TensorElementType.String)
+            return TensorBuffer.OfTexts(_outputNames[output], info.Shape, value.GetStringTensorAsArray());
+        var source = value.GetTensorMutableRawData();
+        var bytes = GC.AllocateUninitializedArray<byte>(source.Length);
+        source.CopyTo(bytes);
+        return TensorBuffer.OfBytes(_outputNames[output], _outputDatatypes[output], info.Shape, bytes);
+    }
+}

@@ -1,0 +1,76 @@
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Jobs.Catalog;
+
+/// <summary>Models with their versions and aliases.</summary>
+public interface IModelCatalog
+{
+    /// <summary>The version that a reference means; null where there is none.</summary>
+    Task<ModelVersion?> FindAsync(string tenant, VersionReference reference, CancellationToken cancellationToken);
+
+    /// <summary>As <see cref="FindAsync"/>, for those who compute with the version and ask at every request: may be answered from memory. An alias that another process has moved is followed within 200 ms, one that this process has moved at once; the version's own <see cref="ModelVersion.Aliases"/> may be older.</summary>
+    ValueTask<ModelVersion?> ResolveAsync(string tenant, VersionReference reference, CancellationToken cancellationToken) => new(FindAsync(tenant, reference, cancellationToken));
+
+    /// <summary>Stores the next version of a name. The first version becomes <c>production</c>. A repeat by the same training job gives the version it made before.</summary>
+    Task<ModelVersion> RegisterAsync(string tenant, NewModelVersion version, CancellationToken cancellationToken);
+
+    /// <summary>Points an alias at a version; false where there is no such version.</summary>
+    Task<bool> SetAliasAsync(string tenant, ModelAlias alias, CancellationToken cancellationToken);
+
+    /// <summary>The latest version of every model, by name, after a name.</summary>
+    Task<IReadOnlyList<ModelVersion>> ListAsync(string tenant, string? afterName, int limit, CancellationToken cancellationToken);
+
+    /// <summary>The versions of one model, newest first, before a version.</summary>
+    Task<IReadOnlyList<ModelVersion>> VersionsAsync(string tenant, string name, int? beforeVersion, int limit, CancellationToken cancellationToken);
+}
+
+/// <summary>A model version before it has a number.</summary>
+public sealed record NewModelVersion
+{
+    public required string Name { get; init; }
+    public required Artifact Artifact { get; init; }
+    public required ModelSignature Signature { get; init; }
+    public ModelPipeline? Pipeline { get; init; }
+    public required BatchingSettings Batching { get; init; }
+    public ModelCard? Card { get; init; }
+    public string? TrainedBy { get; init; }
+    public IReadOnlyDictionary<string, double>? Metrics { get; init; }
+
+    /// <summary>An alias to point at the new version in the same transaction.</summary>
+    public string? Alias { get; init; }
+}
+
+/// <summary>Data sets with their versions.</summary>
+public interface IDatasetCatalog
+{
+    Task<Dataset?> FindAsync(string tenant, VersionReference reference, CancellationToken cancellationToken);
+
+    /// <summary>Stores the next version of a name, or answers the latest one where it has the same content.</summary>
+    Task<Dataset> RegisterAsync(string tenant, string name, Artifact artifact, DatasetCard card, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<Dataset>> ListAsync(string tenant, string? afterName, int limit, CancellationToken cancellationToken);
+}
+
+/// <summary>Files under the hash of their content.</summary>
+public interface IArtifactStore
+{
+    /// <summary>Stores what the stream gives, up to <paramref name="maxBytes"/>; refuses more with <c>too_large</c>.</summary>
+    Task<Artifact> PutAsync(Stream content, long maxBytes, CancellationToken cancellationToken);
+
+    /// <summary>A local, read-only file with the content; throws <c>artifact_not_found</c>.</summary>
+    Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken);
+}
+
+/// <summary>Reads what a model takes and gives, and refuses files that cannot be served.</summary>
+public interface IModelInspector
+{
+    /// <summary>Looks at a file; with <paramref name="batching"/>, at whether those settings suit it, too.</summary>
+    /// <exception cref="ProblemException"><c>not_an_onnx_model</c>, <c>external_data_missing</c>, <c>unsupported_operator</c> or, for the settings, <c>invalid_value</c>.</exception>
+    ModelInspection Inspect(string path, BatchingSettings? batching = null);
+}
+
+/// <summary>What a model file turned out to be.</summary>
+/// <param name="Signature">Its inputs and outputs.</param>
+/// <param name="Batch">Whether its rows can be computed together.</param>
+/// <param name="Padding">Whether requests can be padded along the ragged axis of the settings; null where they have none.</param>
+public sealed record ModelInspection(ModelSignature Signature, BatchCheck Batch, BatchCheck? Padding = null);

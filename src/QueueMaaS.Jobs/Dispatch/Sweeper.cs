@@ -1,0 +1,46 @@
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Jobs.Dispatch;
+
+/// <summary>
+/// Does what time asks for: queues due jobs, ends attempts whose lease expired, expires passed deadlines, and dispatches what was
+/// committed but never published or whose pointer may be lost. Runs in every process: all its writes are compare-and-set, so several do no harm.
+/// </summary>
+public sealed partial class Sweeper(IJobStore store, Dispatcher dispatcher, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
+{
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.Value.SweepEvery, time);
+        do
+        {
+            try
+            {
+                await SweepAsync(stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                LogSweepFailed(logger, exception.Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    internal async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        var count = await store.SweepAsync(cancellationToken);
+        if (count.LeasesExpired > 0)
+            LogLeasesExpired(logger, count.LeasesExpired);
+        var lost = await store.FindUndispatchedAsync(grace: 2 * options.Value.SweepEvery, options.Value.RedispatchAfter, limit: 1000, cancellationToken);
+        foreach (var pointer in count.Queued.Concat(lost))
+            dispatcher.Add(pointer);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The leases of {Count} running jobs expired; each is tried again or failed")]
+    private static partial void LogLeasesExpired(ILogger logger, int count);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Sweep failed ({Reason}); it is tried again")]
+    private static partial void LogSweepFailed(ILogger logger, string reason);
+}

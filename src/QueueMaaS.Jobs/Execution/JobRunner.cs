@@ -1,0 +1,158 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Leasing;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Jobs.Execution;
+
+/// <summary>Runs claimed jobs: keeps the lease, calls the executor, ends the attempt, writing ends in groups.</summary>
+public sealed partial class JobRunner : IAsyncDisposable
+{
+    private readonly IJobStore _store;
+    private readonly LeaseKeeper _leases;
+    private readonly Dictionary<JobKind, IJobExecutor> _executors;
+    private readonly JobOptions _options;
+    private readonly TimeProvider _time;
+    private readonly WorkerIdentity _worker;
+    private readonly ILogger<JobRunner> _logger;
+    private readonly GroupCommit<AttemptEnd, bool> _ends;
+
+    public JobRunner(
+        IJobStore store, LeaseKeeper leases, IEnumerable<IJobExecutor> executors, IOptions<JobOptions> options, TimeProvider time,
+        WorkerIdentity worker, ILogger<JobRunner> logger)
+    {
+        _store = store;
+        _leases = leases;
+        _executors = executors.ToDictionary(executor => executor.Kind);
+        _options = options.Value;
+        _time = time;
+        _worker = worker;
+        _logger = logger;
+        _ends = new GroupCommit<AttemptEnd, bool>(store.CompleteAsync, maxGroup: 256);
+    }
+
+    /// <summary>The kinds this process has executors for.</summary>
+    public IReadOnlyCollection<JobKind> Kinds => _executors.Keys;
+
+    /// <summary>Claims what can be claimed of <paramref name="ids"/> and answers the claimed jobs, each with its lease being kept.</summary>
+    public async Task<IReadOnlyList<ClaimedJob>> ClaimAsync(IReadOnlyList<string> ids, JobKind kind, CancellationToken cancellationToken)
+    {
+        var jobs = await _store.ClaimAsync(ids, _worker.Name, _leases.LeaseOf(kind), cancellationToken);
+        return [.. jobs.Select(job => new ClaimedJob(job, _leases.Keep(job)))];
+    }
+
+    /// <summary>Runs one claimed job to the end of its attempt. Returns when that end is stored, or was refused as stale.</summary>
+    public async Task RunAsync(ClaimedJob claimed, CancellationToken stopping)
+    {
+        var job = claimed.Job;
+        using var lease = claimed.Lease;
+        using var activity = JobTelemetry.StartRun(job);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(stopping, lease.Lost);
+        var end = await AttemptAsync(job, lease, stop.Token, stopping);
+        if (end is null)
+            return;
+        JobTelemetry.RecordEnd(job, end, _time.GetUtcNow());
+        if (!await StoreAsync(end))
+        {
+            JobTelemetry.StaleWrites.Add(1);
+            LogStale(_logger, job.Id, end.State, job.Fence);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _ends.DisposeAsync();
+
+    private async Task<AttemptEnd?> AttemptAsync(JobRecord job, KeptLease lease, CancellationToken stop, CancellationToken stopping)
+    {
+        try
+        {
+            var attempt = new JobAttempt(job, (progress, token) => ReportAsync(job, progress, token));
+            var output = await _executors[job.Kind].ExecuteAsync(attempt, stop);
+            return new AttemptEnd(job.Claim, JobState.Succeeded) { Output = JsonSerializer.Serialize(output, output.GetType(), QueueMaaSJson.Relaxed), Worker = _worker.Name };
+        }
+        catch (Exception exception) when (lease.Lost.IsCancellationRequested)
+        {
+            LogAbandoned(_logger, job.Id, exception.GetType().Name);
+            return null;
+        }
+        catch (Exception) when (stopping.IsCancellationRequested)
+        {
+            // Shutdown, not failure: the attempt is taken back and the job queued at once.
+            return new AttemptEnd(job.Claim, JobState.Queued) { Worker = _worker.Name };
+        }
+        catch (ProblemException exception)
+        {
+            LogFailed(_logger, job.Id, job.Attempt, exception.Problem.Code, exception.Problem.Message);
+            return Fail(job, exception.Problem, exception.IsTransient);
+        }
+        catch (Exception exception)
+        {
+            LogBroke(_logger, exception, job.Id, job.Attempt);
+            return Fail(job, new Problem(ProblemCodes.InternalError, $"Something went wrong on our side while running job `{job.Id}`. The worker's log has the cause under this id."), transient: true);
+        }
+    }
+
+    private AttemptEnd Fail(JobRecord job, Problem problem, bool transient)
+    {
+        var again = transient && job.Attempt < job.MaxAttempts;
+        return new AttemptEnd(job.Claim, again ? JobState.Retrying : JobState.Failed)
+        {
+            Error = problem,
+            RetryAt = again ? _time.GetUtcNow() + new RetryDelays(_options.RetryBase, _options.RetryMax).After(job.Attempt) : null,
+            Worker = _worker.Name,
+        };
+    }
+
+    private async Task ReportAsync(JobRecord job, string progress, CancellationToken cancellationToken)
+    {
+        if (!await _store.ReportAsync(job.Claim, progress, cancellationToken))
+        {
+            JobTelemetry.StaleWrites.Add(1);
+            throw new OperationCanceledException($"The claim on job {job.Id} no longer stands.");
+        }
+    }
+
+    /// <summary>Stores an attempt's end, through outages of the database as long as the lease may last: computed work is not thrown away for a blip.</summary>
+    private async Task<bool> StoreAsync(AttemptEnd end)
+    {
+        var started = _time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await _ends.AddAsync(end, CancellationToken.None);
+            }
+            catch (Exception exception) when (_time.GetElapsedTime(started) < _options.TrainingLease)
+            {
+                LogStoreFailed(_logger, end.Claim.Id, exception.Message);
+                await Task.Delay(TimeSpan.FromMilliseconds(500), _time);
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId} failed on attempt {Attempt}: {Code}: {Reason}")]
+    private static partial void LogFailed(ILogger logger, string jobId, int attempt, string code, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Job {JobId} broke on attempt {Attempt}")]
+    private static partial void LogBroke(ILogger logger, Exception exception, string jobId, int attempt);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: the write of `{State}` under fence {Fence} came too late and was refused")]
+    private static partial void LogStale(ILogger logger, string jobId, JobState state, long fence);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Job {JobId}: attempt abandoned ({Exception})")]
+    private static partial void LogAbandoned(ILogger logger, string jobId, string exception);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: its end could not be stored yet ({Reason})")]
+    private static partial void LogStoreFailed(ILogger logger, string jobId, string reason);
+}
+
+/// <summary>A job this process may work on.</summary>
+public sealed record ClaimedJob(JobRecord Job, KeptLease Lease);
+
+/// <summary>The name under which this process holds leases.</summary>
+public sealed record WorkerIdentity(string Name)
+{
+    public static WorkerIdentity OfThisProcess() => new($"{Environment.MachineName}:{Environment.ProcessId}:{Guid.NewGuid().ToString("n")[..6]}");
+}

@@ -1,0 +1,57 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace QueueMaaS.Jobs;
+
+/// <summary>The life of jobs (configuration section <c>Jobs</c>).</summary>
+public sealed class JobOptions
+{
+    public const string Section = "Jobs";
+
+    /// <summary>How long a worker may be silent before another takes its inference, batch or chunk job over. Default 15 s; renewed at a third of it.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
+    public TimeSpan Lease { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>The same for training jobs. Default 30 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
+    public TimeSpan TrainingLease { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Attempts of a job that names no number. Default 3.</summary>
+    [Range(1, 20)]
+    public int MaxAttempts { get; set; } = 3;
+
+    /// <summary>The first retry waits at most this long, each further one twice as long. Default 1 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
+    public TimeSpan RetryBase { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>No retry waits longer. Default 5 minutes.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "7.00:00:00")]
+    public TimeSpan RetryMax { get; set; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>How often due times, expired leases and lost pointers are looked for. Default 1 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.05", "00:05:00")]
+    public TimeSpan SweepEvery { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>A queued job that no worker has claimed this long after its dispatch is dispatched again, then after twice as long, and so on. Default 20 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan RedispatchAfter { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Most job pointers in one message. Default 32.</summary>
+    [Range(1, 1024)]
+    public int PackSize { get; set; } = 32;
+
+    /// <summary>The largest submission in bytes, over HTTP and over the bus. Larger inputs go by reference. Default 4 MiB.</summary>
+    [Range(1024, 64 * 1024 * 1024)]
+    public int MaxSubmissionBytes { get; set; } = 4 * 1024 * 1024;
+
+    /// <summary>Training jobs that one worker runs at once. Default 1.</summary>
+    [Range(1, 64)]
+    public int TrainingSlots { get; set; } = 1;
+
+    /// <summary>How long a worker holds the pointer of a training job while its slots are busy before it hands it back to the queue. Default 5 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:10:00")]
+    public TimeSpan TrainingPatience { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a worker waits at shutdown for running jobs before it hands them back. Default 5 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
+    public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
+}

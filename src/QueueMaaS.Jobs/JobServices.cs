@@ -1,0 +1,41 @@
+using Microsoft.Extensions.DependencyInjection;
+using QueueMaaS.Jobs.Dispatch;
+using QueueMaaS.Jobs.Estimation;
+using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Leasing;
+using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Jobs;
+
+public static class JobServices
+{
+    /// <summary>What every role needs: submission, dispatch, the sweeper, waiting.</summary>
+    public static IServiceCollection AddQueueMaaSJobs(this IServiceCollection services)
+    {
+        services.AddSingleton<WebhookTargets>();
+        services.AddSingleton<IWebhookTargetPolicy>(provider => provider.GetRequiredService<WebhookTargets>());
+        services.AddSingleton<Dispatcher>();
+        services.AddHostedService(provider => provider.GetRequiredService<Dispatcher>());
+        services.AddHostedService<Sweeper>();
+        services.AddSingleton<JobSubmitter>();
+        services.AddSingleton<JobWaiter>();
+        services.AddSingleton<JobEstimator>();
+        return services;
+    }
+
+    /// <summary>What a role that runs jobs needs beside its executors.</summary>
+    public static IServiceCollection AddQueueMaaSWorker(this IServiceCollection services)
+    {
+        services.AddSingleton(WorkerIdentity.OfThisProcess());
+        services.AddSingleton<LeaseKeeper>();
+        services.AddHostedService(provider => provider.GetRequiredService<LeaseKeeper>());
+        services.AddSingleton<JobRunner>();
+        services.AddSingleton<JobWorker>();
+        services.AddHostedService(provider => provider.GetRequiredService<JobWorker>());
+        return services;
+    }
+
+    /// <summary>What the role that sends webhooks needs.</summary>
+    public static IServiceCollection AddQueueMaaSNotifier(this IServiceCollection services) => services.AddHostedService<WebhookNotifier>();
+}

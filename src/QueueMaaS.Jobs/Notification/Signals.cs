@@ -1,0 +1,30 @@
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Jobs.Notification;
+
+/// <summary>A change of a job, told to whoever waits for it.</summary>
+public readonly record struct JobChange(string Id, JobState State, long Sequence);
+
+/// <summary>Wake-ups between processes. Only a signal: whoever misses one finds the truth in the table.</summary>
+public interface IJobSignals
+{
+    Task PublishAsync(IReadOnlyList<JobChange> changes, CancellationToken cancellationToken);
+
+    /// <summary>Calls back for every change until disposed. The callback must not block.</summary>
+    IDisposable Subscribe(Action<JobChange> onChange);
+}
+
+/// <summary>A cache of jobs for fast polling. Losing it loses speed, not data.</summary>
+public interface IJobCache
+{
+    Task<Life.JobRecord?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
+
+    Task PutAsync(IReadOnlyList<Life.JobRecord> jobs, CancellationToken cancellationToken);
+}
+
+/// <summary>Decides whether a webhook may be sent somewhere.</summary>
+public interface IWebhookTargetPolicy
+{
+    /// <summary>Throws <c>webhook_target_refused</c> or <c>invalid_value</c> for a target that could never be allowed. The address itself is checked again when it is resolved for sending.</summary>
+    void Check(WebhookTarget target);
+}

@@ -1,0 +1,35 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace QueueMaaS.Jobs.Notification;
+
+/// <summary>Webhooks (configuration section <c>Webhooks</c>).</summary>
+public sealed class WebhookOptions
+{
+    public const string Section = "Webhooks";
+
+    /// <summary>Signs webhooks of jobs that bring no secret, <c>whsec_</c> + base64. Default: none, and such webhooks are refused at submission.</summary>
+    public string? Secret { get; set; }
+
+    /// <summary>Allow private, loopback and link-local targets. Default no: a producer could otherwise reach the service's own network.</summary>
+    public bool AllowPrivateTargets { get; set; }
+
+    /// <summary>Where users reach the API; the start of <c>resultUrl</c>. Default <c>http://localhost:8080</c>.</summary>
+    [Required, Url]
+    public string PublicUrl { get; set; } = "http://localhost:8080";
+
+    /// <summary>How long a receiver may take to answer. Default 15 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "00:02:00")]
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Deliveries sent at the same time. Default 32.</summary>
+    [Range(1, 1024)]
+    public int Concurrency { get; set; } = 32;
+
+    /// <summary>Waits between tries, each lengthened by up to a fifth at random; after the last one the delivery has failed. Default as in Standard Webhooks: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.</summary>
+    [MinLength(1)]
+    public TimeSpan[] RetrySchedule { get; set; } =
+    [
+        TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(30), TimeSpan.FromHours(2), TimeSpan.FromHours(5),
+        TimeSpan.FromHours(10), TimeSpan.FromHours(14), TimeSpan.FromHours(20), TimeSpan.FromHours(24),
+    ];
+}

@@ -1,0 +1,57 @@
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Jobs.Notification;
+
+/// <summary>One notification to one address. Written in the transaction of the change it tells about, so neither exists without the other.</summary>
+public sealed class WebhookDelivery
+{
+    /// <summary>The <c>webhook-id</c>, the same for every attempt, so that a receiver can tell repeats.</summary>
+    public required string Id { get; set; }
+    public required string Tenant { get; set; }
+    public required string JobId { get; set; }
+    public required string Type { get; set; }
+    public required JobKind Kind { get; set; }
+    public required JobState JobState { get; set; }
+    public required long Sequence { get; set; }
+    public required int Attempt { get; set; }
+    public string? Error { get; set; }
+    public required string Url { get; set; }
+    public string? Secret { get; set; }
+    public required DateTimeOffset CreatedAt { get; set; }
+    public DeliveryState State { get; set; }
+    public int Tries { get; set; }
+    public DateTimeOffset NextTryAt { get; set; }
+    public DateTimeOffset? DeliveredAt { get; set; }
+    public int? LastStatus { get; set; }
+    public string? LastError { get; set; }
+}
+
+public enum DeliveryState
+{
+    Pending,
+    Delivered,
+    Failed,
+}
+
+/// <summary>One try of a delivery: the delivery log.</summary>
+public sealed class WebhookTry
+{
+    public long RowId { get; set; }
+    public required string DeliveryId { get; set; }
+    public required int Number { get; set; }
+    public required DateTimeOffset At { get; set; }
+    public int? Status { get; set; }
+    public string? Error { get; set; }
+    public double Milliseconds { get; set; }
+}
+
+/// <summary>The stored deliveries.</summary>
+public interface IWebhookStore
+{
+    /// <summary>Takes due deliveries for sending: no other notifier gets them before <paramref name="hold"/> has passed. Of one job only the oldest pending one is given, so that order holds.</summary>
+    Task<IReadOnlyList<WebhookDelivery>> TakeDueAsync(int limit, TimeSpan hold, CancellationToken cancellationToken);
+
+    Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfJobAsync(string tenant, string jobId, CancellationToken cancellationToken);
+}

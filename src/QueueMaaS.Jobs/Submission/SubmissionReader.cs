@@ -1,0 +1,104 @@
+using System.Text.Json;
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Jobs.Submission;
+
+/// <summary>Turns JSON from a producer into contract types, with errors that name the place. One reader for HTTP and the bus.</summary>
+public static class SubmissionReader
+{
+    /// <summary>Reads a submission; throws <c>invalid_request</c>, <c>unknown_field</c> or <c>too_large</c>.</summary>
+    public static JobSubmission Read(ReadOnlySpan<byte> json, int maxBytes)
+    {
+        if (json.Length > maxBytes)
+        {
+            throw new ProblemException(
+                ProblemCodes.TooLarge,
+                $"The submission has {json.Length} bytes; at most {maxBytes} are accepted. Upload large inputs as artifacts and refer to them.",
+                ("bytes", json.Length), ("limit", maxBytes));
+        }
+
+        return Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<JobSubmission>(bytes, QueueMaaSJson.Strict), "the submission");
+    }
+
+    /// <summary>Reads the input of a job of a known kind.</summary>
+    public static T ReadInput<T>(JsonElement input) where T : class
+    {
+        if (input.ValueKind != JsonValueKind.Object)
+            throw new ProblemException(ProblemCodes.InvalidRequest, $"`input` must be a JSON object, not {Describe(input.ValueKind)}.", ("path", "input"));
+        return Guard(input, static element => element.Deserialize<T>(QueueMaaSJson.Strict), "input");
+    }
+
+    /// <summary>Reads any request body of a known type.</summary>
+    public static T ReadBody<T>(ReadOnlySpan<byte> json) where T : class =>
+        Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<T>(bytes, QueueMaaSJson.Strict), "the body");
+
+    private delegate T? SpanReader<T>(ReadOnlySpan<byte> bytes);
+
+    private static T Guard<T>(ReadOnlySpan<byte> json, SpanReader<T> read, string what) where T : class
+    {
+        try
+        {
+            return read(json) ?? throw Null(what);
+        }
+        catch (JsonException exception)
+        {
+            throw Explain(exception, what);
+        }
+    }
+
+    private static T Guard<T>(JsonElement element, Func<JsonElement, T?> read, string what) where T : class
+    {
+        try
+        {
+            return read(element) ?? throw Null(what);
+        }
+        catch (JsonException exception)
+        {
+            throw Explain(exception, what);
+        }
+    }
+
+    private static ProblemException Null(string what) => new(ProblemCodes.InvalidRequest, $"Expected {what} to be a JSON object, but it is null.");
+
+    private static ProblemException Explain(JsonException exception, string what)
+    {
+        // System.Text.Json appends " Path: … | LineNumber: … | BytePositionInLine: …"; the path is given on its own.
+        var cut = exception.Message.IndexOf(" Path: ", StringComparison.Ordinal);
+        var reason = cut < 0 ? exception.Message : exception.Message[..cut];
+        var path = exception.Path is null or "$" ? what : exception.Path.StartsWith("$.", StringComparison.Ordinal) ? exception.Path[2..] : exception.Path;
+        if (reason.Contains("could not be mapped to any .NET member", StringComparison.Ordinal))
+        {
+            var member = reason.Split('\'')[1];
+            return new(
+                ProblemCodes.UnknownField,
+                $"{Capital(what)} has a field `{member}` that is not part of the contract. Remove it or correct its spelling.",
+                ("field", member), ("path", path));
+        }
+
+        if (reason.Contains("missing required properties", StringComparison.Ordinal))
+        {
+            var missing = reason[(reason.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim().TrimEnd('.').Replace("'", "`", StringComparison.Ordinal);
+            return new(ProblemCodes.InvalidRequest, $"{Capital(what)} lacks {missing}, which must be given.", ("missing", missing.Replace("`", "", StringComparison.Ordinal)), ("path", path));
+        }
+
+        if (reason.Contains("could not be converted to", StringComparison.Ordinal))
+            return new(ProblemCodes.InvalidValue, $"`{path}` has a value of the wrong type or outside its choices.", ("path", path));
+
+        return new(
+            ProblemCodes.InvalidRequest,
+            $"{Capital(what)} is not valid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.",
+            ("line", exception.LineNumber + 1), ("byte", exception.BytePositionInLine + 1));
+    }
+
+    private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
+
+    private static string Describe(JsonValueKind kind) => kind switch
+    {
+        JsonValueKind.Array => "an array",
+        JsonValueKind.String => "a string",
+        JsonValueKind.Number => "a number",
+        JsonValueKind.Null => "null",
+        JsonValueKind.Undefined => "missing",
+        _ => "a boolean",
+    };
+}

@@ -1,0 +1,89 @@
+using System.Text.Json;
+using MassTransit;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Messaging.Submission;
+
+/// <summary>
+/// Accepts jobs from the bus. The message is acknowledged once the job's row is committed; a message that can never become a job is
+/// moved to the unprocessable queue; while the database is away the message waits here, unacknowledged.
+/// </summary>
+public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<JobOptions> options, TimeProvider time, ILogger<SubmitJobConsumer> logger) : IConsumer<SubmitJob>
+{
+    private const string DefaultTenant = "default";
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
+    public async Task Consume(ConsumeContext<SubmitJob> context)
+    {
+        try
+        {
+            var submission = SubmissionReader.Read(Unwrap(context.ReceiveContext.GetBody()), options.Value.MaxSubmissionBytes);
+            // Without an id of its own, the message's id makes a redelivery the same job.
+            if (submission.Id is null && MessageId(context) is { } messageId)
+                submission = submission with { Id = messageId };
+            var outcome = await SubmitAsync(submission, context.CancellationToken);
+            await ReplyAsync(context, new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null));
+        }
+        catch (ProblemException exception) when (!exception.IsTransient)
+        {
+            LogRefused(logger, exception.Problem.Code, exception.Problem.Message);
+            await ReplyAsync(context, new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, exception.Problem));
+            throw;
+        }
+    }
+
+    private async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, CancellationToken cancellationToken)
+    {
+        for (var pause = TimeSpan.FromMilliseconds(200); ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            try
+            {
+                return await submitter.SubmitAsync(submission, DefaultTenant, idempotencyKey: null, cancellationToken);
+            }
+            catch (Exception exception) when (exception is not ProblemException and not OperationCanceledException)
+            {
+                LogWaiting(logger, exception.Message, pause.TotalSeconds);
+                await Task.Delay(pause, time, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>The submission itself: the body, or the <c>message</c> inside MassTransit's envelope.</summary>
+    private static byte[] Unwrap(byte[] body)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            var isEnvelope = document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("messageType", out _) && document.RootElement.TryGetProperty("message", out _);
+            return isEnvelope ? System.Text.Encoding.UTF8.GetBytes(document.RootElement.GetProperty("message").GetRawText()) : body;
+        }
+        catch (JsonException)
+        {
+            // The reader of submissions says what is wrong with it, and where.
+            return body;
+        }
+    }
+
+    private static string? MessageId(ConsumeContext context) =>
+        context.MessageId?.ToString() ?? (context.ReceiveContext.TransportHeaders.TryGetHeader("MessageId", out var id) && Identifiers.IsJobId(id as string) ? (string)id : null);
+
+    private static async Task ReplyAsync(ConsumeContext context, SubmissionReply reply)
+    {
+        if (context.ReceiveContext.TransportHeaders.TryGetHeader("MT-Request-Id", out _) || context.RequestId is not null)
+            await context.RespondAsync(reply);
+        else
+            await ReplyAddress.TrySendAsync(context, reply);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A submission on the bus was refused: {Code}: {Reason}")]
+    private static partial void LogRefused(ILogger logger, string code, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A submission waits for the database ({Reason}); next try in {Seconds} s")]
+    private static partial void LogWaiting(ILogger logger, string reason, double seconds);
+}

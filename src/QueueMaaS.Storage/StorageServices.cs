@@ -1,0 +1,74 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Estimation;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Storage.Artifacts;
+using QueueMaaS.Storage.Database;
+using QueueMaaS.Storage.Signals;
+using StackExchange.Redis;
+
+namespace QueueMaaS.Storage;
+
+public static class StorageServices
+{
+    /// <summary>Names of the projects under <c>migrations/</c>.</summary>
+    public const string PostgreSqlMigrations = "QueueMaaS.Migrations.PostgreSql";
+    public const string SqliteMigrations = "QueueMaaS.Migrations.Sqlite";
+
+    /// <summary>Registers the stores behind the ports: SQLite and in-process signals, or PostgreSQL and Redis where their connection strings are given.</summary>
+    public static IServiceCollection AddQueueMaaSStorage(this IServiceCollection services, StorageOptions options)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
+        services.AddSingleton<DatabaseSession>();
+        services.AddSingleton<IJobStore, JobStore>();
+        services.AddSingleton<ModelCatalog>();
+        services.AddSingleton<IModelCatalog>(provider => new CachedModelCatalog(provider.GetRequiredService<ModelCatalog>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IDatasetCatalog, DatasetCatalog>();
+        services.AddSingleton<IWebhookStore, WebhookStore>();
+        services.AddSingleton<IArtifactStore, FileArtifactStore>();
+        if (options.Redis is { } redis)
+        {
+            services.AddSingleton<IConnectionMultiplexer>(_ =>
+            {
+                var configuration = ConfigurationOptions.Parse(redis);
+                // Redis is a cache and a signal: its absence must not keep the program from starting.
+                configuration.AbortOnConnectFail = false;
+                configuration.AsyncTimeout = 1000;
+                return ConnectionMultiplexer.Connect(configuration);
+            });
+            services.AddSingleton<IJobSignals, RedisSignals>();
+            services.AddSingleton<IJobCache, RedisJobCache>();
+            services.AddSingleton<ILoadBoard, RedisLoadBoard>();
+        }
+        else
+        {
+            services.AddSingleton<IJobSignals, InProcessSignals>();
+            services.AddSingleton<IJobCache, NoJobCache>();
+            services.AddSingleton<ILoadBoard, InProcessLoadBoard>();
+        }
+
+        return services;
+    }
+
+    /// <summary>Points EF Core at the configured database; also used by the design-time tools.</summary>
+    public static void Configure(DbContextOptionsBuilder builder, StorageOptions options)
+    {
+        if (options.PostgreSql is { } postgreSql)
+        {
+            builder.UseNpgsql(postgreSql, npgsql => npgsql.MigrationsAssembly(PostgreSqlMigrations).EnableRetryOnFailure(maxRetryCount: 6, maxRetryDelay: TimeSpan.FromSeconds(2), errorCodesToAdd: null));
+        }
+        else
+        {
+            Directory.CreateDirectory(options.DataFolder);
+            var connection = new SqliteConnectionStringBuilder { DataSource = Path.Combine(Path.GetFullPath(options.DataFolder), "queuemaas.db"), DefaultTimeout = 30 };
+            builder.UseSqlite(connection.ConnectionString, sqlite => sqlite.MigrationsAssembly(SqliteMigrations)).AddInterceptors(new SqliteWriteAheadLog());
+        }
+
+        builder.UseSnakeCaseNamingConvention();
+    }
+}

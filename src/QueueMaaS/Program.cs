@@ -1,0 +1,3 @@
+using QueueMaaS.Commands;
+
+return await CommandLine.Create().Parse(args).InvokeAsync();

@@ -1,0 +1,145 @@
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using QueueMaaS.Api;
+using QueueMaaS.Client;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference;
+using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Messaging;
+using QueueMaaS.Storage;
+using QueueMaaS.Storage.Database;
+using QueueMaaS.Training.Jobs;
+
+namespace QueueMaaS.Serving;
+
+/// <summary>Puts a process together from its roles and settings.</summary>
+public static partial class QueueMaaSHost
+{
+    private const string DefaultUrl = "http://127.0.0.1:8080";
+
+    /// <summary>Builds the program, ready to start.</summary>
+    /// <param name="args">Settings as <c>--Section:Name=value</c>; they win over environment variables and appsettings.json.</param>
+    /// <exception cref="SettingsException">The settings contradict each other.</exception>
+    public static WebApplication Build(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(args);
+        ConfigureLogging(builder.Logging, builder.Configuration);
+        var roles = RolesText.Parse(builder.Configuration["Roles"]);
+        var storage = builder.Configuration.GetSection(StorageOptions.Section).Get<StorageOptions>() ?? new StorageOptions();
+        var bus = builder.Configuration.GetSection(BusOptions.Section).Get<BusOptions>() ?? new BusOptions();
+        CheckTogether(roles, storage, bus);
+        if (builder.Configuration[WebHostDefaults.ServerUrlsKey] is null)
+            builder.WebHost.UseUrls(DefaultUrl);
+        // What a stop must wait for: jobs handed back, then the bus closed.
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
+
+        AddOptions(builder.Services, builder.Configuration);
+        builder.Services.AddQueueMaaSStorage(storage);
+        builder.Services.AddQueueMaaSJobs();
+        builder.Services.AddInferenceChecks().AddTrainingChecks();
+        builder.Services.AddQueueMaaSHealth();
+        builder.Services.AddHealthChecks().AddCheck<DatabaseHealth>("database").AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
+        AddRoles(builder.Services, roles, builder.Configuration, bus);
+
+        var app = builder.Build();
+        app.MapQueueMaaSHealth();
+        if (roles.HasFlag(Roles.Api))
+            app.MapQueueMaaSApi();
+        app.Lifetime.ApplicationStarted.Register(() => SayWhatRuns(app, roles, storage, bus));
+        return app;
+    }
+
+    /// <summary>Brings the database up to date, where settings or the embedded default ask for it, and refuses to run on one that is not.</summary>
+    public static async Task PrepareDatabaseAsync(WebApplication app, CancellationToken cancellationToken)
+    {
+        var options = app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value;
+        await using var context = await app.Services.GetRequiredService<IDbContextFactory<QueueMaaSDbContext>>().CreateDbContextAsync(cancellationToken);
+        if (options.MigrateAtStart ?? options.PostgreSql is null)
+        {
+            await context.Database.MigrateAsync(cancellationToken);
+            return;
+        }
+
+        var pending = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).ToArray();
+        if (pending.Length > 0)
+            throw new SettingsException($"The database lacks {pending.Length} migration(s), from `{pending[0]}` on. Run `queuemaas migrate` with the same settings first, or set Storage__MigrateAtStart=true.");
+    }
+
+    private static void AddOptions(IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<StorageOptions>().Bind(configuration.GetSection(StorageOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<BusOptions>().Bind(configuration.GetSection(BusOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
+            .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();
+    }
+
+    private static void AddRoles(IServiceCollection services, Roles roles, IConfiguration configuration, BusOptions bus)
+    {
+        var jobs = configuration.GetSection(JobOptions.Section).Get<JobOptions>() ?? new JobOptions();
+        var inference = configuration.GetSection(InferenceOptions.Section).Get<InferenceOptions>() ?? new InferenceOptions();
+        var works = new Dictionary<JobKind, int>();
+        if (roles.HasFlag(Roles.Api))
+            services.AddQueueMaaSApi();
+        if (roles.HasFlag(Roles.Inference))
+        {
+            services.AddInferenceExecutors();
+            works[JobKind.Inference] = inference.Prefetch;
+            works[JobKind.Batch] = 8;
+            works[JobKind.Chunk] = 2;
+        }
+
+        if (roles.HasFlag(Roles.Training))
+        {
+            services.AddTrainingExecutors();
+            works[JobKind.Training] = jobs.TrainingSlots;
+        }
+
+        if (works.Count > 0)
+            services.AddQueueMaaSWorker();
+        if (roles.HasFlag(Roles.Notify))
+            services.AddQueueMaaSNotifier();
+        services.AddQueueMaaSBus(bus, new BusRoles(TakesSubmissions: roles.HasFlag(Roles.Api), RelaysEvents: roles.HasFlag(Roles.Notify), works));
+        services.AddSingleton<BusJobClient>();
+    }
+
+    private static void CheckTogether(Roles roles, StorageOptions storage, BusOptions bus)
+    {
+        if (roles != Roles.All && (bus.RabbitMq is null || storage.PostgreSql is null))
+            throw new SettingsException("A process with some of the roles needs others beside it, and they meet in RabbitMQ and PostgreSQL: set Bus__RabbitMq and Storage__PostgreSql, or run all roles (leave Roles out) for the embedded default.");
+        if (bus.RabbitMq is not null && (!Uri.TryCreate(bus.RabbitMq, UriKind.Absolute, out var address) || address.Scheme is not ("amqp" or "amqps" or "rabbitmq" or "rabbitmqs")))
+            throw new SettingsException("Bus:RabbitMq must be an address such as amqp://user:password@host:5672/.");
+    }
+
+    private static void ConfigureLogging(ILoggingBuilder logging, IConfiguration configuration)
+    {
+        if (configuration.GetSection("Logging:LogLevel").Exists())
+            return;
+        logging.SetMinimumLevel(LogLevel.Information);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+        // What EF Core logs it also throws, and whoever cannot go on says so, with the cause.
+        logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
+        logging.AddFilter("MassTransit", LogLevel.Warning);
+        // A failed submission is logged by its consumer, in one line; MassTransit would add the stack trace.
+        logging.AddFilter("MassTransit.ReceiveTransport", LogLevel.Critical);
+    }
+
+    private static void SayWhatRuns(WebApplication app, Roles roles, StorageOptions storage, BusOptions bus)
+    {
+        var database = storage.PostgreSql is null ? $"SQLite in {Path.GetFullPath(storage.DataFolder)}" : "PostgreSQL";
+        var broker = bus.RabbitMq is null ? "an in-process bus" : $"RabbitMQ at {new Uri(bus.RabbitMq).Authority.Split('@')[^1]}";
+        var urls = string.Join(", ", app.Urls);
+        LogRuns(app.Logger, roles, urls, database, broker, storage.Redis is null ? "in-process signals" : "Redis");
+        if (roles.HasFlag(Roles.Api))
+            LogOpen(app.Logger, urls);
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "QueueMaaS runs as {Roles} on {Urls} with {Database}, {Bus} and {Signals}")]
+    private static partial void LogRuns(ILogger logger, Roles roles, string urls, string database, string bus, string signals);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The API asks nobody for a key: whoever reaches {Urls} can submit and read jobs. Keep it on a private network")]
+    private static partial void LogOpen(ILogger logger, string urls);
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Builds QueueMaaS and runs all its tests, against embedded parts and against a real RabbitMQ, PostgreSQL and Redis.
+# Sets up what it needs itself, says what it does, and ends with "N passed, N failed". A skipped test fails the run.
+#
+#   ./test.sh                   everything
+#   ./test.sh --filter NAME     only the test projects with NAME in their name, without the format check
+#
+# QUEUEMAAS_TEST_SERVERS=containers|local fixes where the servers come from (see tests/QueueMaaS.TestServers).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+configuration=Release
+results=$PWD/TestResults
+servers=tests/QueueMaaS.TestServers/bin/$configuration/net10.0/QueueMaaS.TestServers.dll
+
+say() { printf '\n== %s\n' "$*"; }
+fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
+
+# The number in attribute $2 of the <assembly> element of result file $1.
+count() {
+  [ -f "$1" ] || return 0
+  sed -n "s/.*<assembly [^>]*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
+}
+
+# Runs inside the servers' exec: each test project in turn, going on after failures.
+run_projects() {
+  local passed=0 failed=0 skipped=0 project name result p f s e status
+  for project in "$@"; do
+    name=$(basename "$project")
+    result=$results/$name.xml
+    say "$name"
+    status=0
+    dotnet "$project/bin/$configuration/net10.0/$name.dll" -result-xml "$result" -noColor -longRunning 120 </dev/null || status=$?
+    p=$(count "$result" passed) f=$(count "$result" failed)
+    s=$(count "$result" skipped) e=$(count "$result" errors)
+    f=$((${f:-0} + ${e:-0}))
+    # A crash leaves no result, or one that does not tell of it: it counts as one failure.
+    if [ "$status" -ne 0 ] && [ "$f" -eq 0 ]; then
+      printf '%s ended with exit code %d\n' "$name" "$status"
+      f=1
+    fi
+    if [ "$((${p:-0} + f + ${s:-0}))" -eq 0 ]; then
+      printf '%s holds no tests\n' "$name"
+      f=1
+    fi
+    passed=$((passed + ${p:-0})) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+  done
+  printf '%d %d %d\n' "$passed" "$failed" "$skipped" >"$results/totals"
+}
+
+if [ "${1:-}" = --run-projects ]; then
+  shift
+  run_projects "$@"
+  exit 0
+fi
+
+filter=
+format=0
+case "${1:-}" in
+  "") ;;
+  --filter) filter=${2:?--filter needs a name} ;;
+  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME]" ;;
+esac
+
+projects=()
+for project in tests/*.Tests/; do
+  project=${project%/}
+  case "$project" in *"$filter"*) projects+=("$project") ;; esac
+done
+[ "${#projects[@]}" -gt 0 ] || fail "no test project has '$filter' in its name"
+
+say "Checking the tools"
+command -v dotnet >/dev/null || fail "the .NET 10 SDK is needed: https://dotnet.microsoft.com/download/dotnet/10.0"
+sdk=$(dotnet --version 2>/dev/null) || fail "the .NET 10 SDK is needed (global.json); found only: $(dotnet --list-sdks | tr '\n' ' ')"
+echo ".NET SDK $sdk"
+# An independent producer and an independent webhook receiver run on Node.js.
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  if [ "$(id -u)" -eq 0 ] && [ -f /etc/debian_version ]; then
+    echo "Installing nodejs and npm with apt-get …"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=180 update
+    apt-get -qq -o DPkg::Lock::Timeout=180 -o Dpkg::Use-Pty=0 install -y --no-install-recommends nodejs npm >/dev/null
+  else
+    fail "Node.js 18 or later with npm is needed (Debian, Ubuntu: sudo apt-get install nodejs npm)"
+  fi
+fi
+echo "Node.js $(node --version)"
+(cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
+
+mkdir -p "$results"
+rm -f "$results"/*.xml "$results/totals"
+
+if [ -z "$filter" ]; then
+  say "Building the solution"
+  dotnet build QueueMaaS.sln --configuration "$configuration" --nologo --verbosity quiet
+  say "Checking the format"
+  # Bad layout fails the run, but it need not hide what the tests say.
+  dotnet format QueueMaaS.sln --no-restore --verify-no-changes || format=1
+else
+  say "Building ${projects[*]}"
+  for project in tests/QueueMaaS.TestServers "${projects[@]}"; do
+    dotnet build "$project" --configuration "$configuration" --nologo --verbosity quiet
+  done
+fi
+
+say "Starting the servers"
+status=0
+dotnet "$servers" exec bash ./test.sh --run-projects "${projects[@]}" || status=$?
+[ -f "$results/totals" ] || fail "the tests did not run to their end (exit code $status)"
+read -r passed failed skipped <"$results/totals"
+if [ "$format" -ne 0 ]; then
+  echo "The format check failed: run dotnet format QueueMaaS.sln"
+  failed=$((failed + 1))
+fi
+# Servers that could not be stopped are a failure too.
+if [ "$status" -ne 0 ]; then failed=$((failed + 1)); fi
+
+line="$passed passed, $failed failed"
+if [ "$skipped" -gt 0 ]; then line="$line, $skipped skipped"; fi
+printf '\n%s\n' "$line"
+[ "$failed" -eq 0 ] && [ "$skipped" -eq 0 ]

@@ -1,0 +1,38 @@
+using QueueMaaS.Behaviour.Tests.Cases;
+using QueueMaaS.Behaviour.Tests.Setup;
+
+namespace QueueMaaS.Behaviour.Tests;
+
+// The same cases, run against the embedded default and against real servers.
+[CollectionDefinition("embedded")]
+public sealed class EmbeddedCollection : ICollectionFixture<EmbeddedService>;
+
+[CollectionDefinition("servers")]
+public sealed class ServersCollection : ICollectionFixture<ServersService>;
+
+[Collection("embedded")]
+public sealed class Embedded_jobs(EmbeddedService service) : JobCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_bus(EmbeddedService service) : BusCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_catalog(EmbeddedService service) : CatalogCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_batching(EmbeddedService service) : BatchingCases(service);
+
+[Collection("servers")]
+public sealed class Servers_batching(ServersService service) : BatchingCases(service);
+
+[Collection("servers")]
+public sealed class Servers_jobs(ServersService service) : JobCases(service);
+
+[Collection("servers")]
+public sealed class Servers_bus(ServersService service) : BusCases(service);
+
+[Collection("servers")]
+public sealed class Servers_catalog(ServersService service) : CatalogCases(service);
+
+[CollectionDefinition("faults")]
+public sealed class FaultsCollection;

@@ -1,0 +1,131 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using QueueMaaS.Client;
+using QueueMaaS.Contracts;
+using QueueMaaS.Serving;
+using QueueMaaS.Testing;
+
+namespace QueueMaaS.Behaviour.Tests.Setup;
+
+/// <summary>A whole QueueMaaS in this process, reached as users reach it: over HTTP and the bus.</summary>
+public abstract class ServiceFixture : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-tests-").FullName;
+    private WebApplication? _app;
+    private HttpClient? _http;
+
+    public HttpClient Http => _http!;
+    public QueueMaaSClient Api { get; private set; } = null!;
+    public BusJobClient Bus => _app!.Services.GetRequiredService<BusJobClient>();
+    public WebhookReceiver Webhooks { get; } = new();
+
+    /// <summary>The broker's address; null where the bus lives in the process.</summary>
+    public virtual string? RabbitMq => null;
+
+    public async ValueTask InitializeAsync()
+    {
+        await Webhooks.StartAsync();
+        string[] common =
+        [
+            "--urls=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
+            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Jobs:MaxSubmissionBytes=100000",
+            "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
+        ];
+        _app = QueueMaaSHost.Build([.. common, .. await SettingsAsync()]);
+        await QueueMaaSHost.PrepareDatabaseAsync(_app, CancellationToken.None);
+        await _app.StartAsync();
+        _http = new HttpClient { BaseAddress = new Uri(_app.Urls.First() + "/"), Timeout = TimeSpan.FromMinutes(3) };
+        Api = new QueueMaaSClient(_http);
+        await Api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http?.Dispose();
+        if (_app is not null)
+        {
+            await _app.StopAsync();
+            await _app.DisposeAsync();
+        }
+
+        await Webhooks.DisposeAsync();
+        await EndAsync();
+        Directory.Delete(_folder, recursive: true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected abstract Task<string[]> SettingsAsync();
+
+    protected virtual ValueTask EndAsync() => ValueTask.CompletedTask;
+
+    /// <summary>Waits for a job that was published on the bus to be accepted and to end.</summary>
+    public async Task<Job> WaitForBusJobAsync(string id)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await Api.WaitAsync(id, TestContext.Current.CancellationToken);
+            }
+            catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.JobNotFound && tries < 2000)
+            {
+                await Task.Yield();
+            }
+        }
+    }
+}
+
+/// <summary>The embedded default: SQLite, in-process bus and signals.</summary>
+public sealed class EmbeddedService : ServiceFixture
+{
+    protected override Task<string[]> SettingsAsync() => Task.FromResult<string[]>(["--Bus:RabbitMq=", "--Storage:PostgreSql=", "--Storage:Redis="]);
+}
+
+/// <summary>Real RabbitMQ, PostgreSQL and Redis.</summary>
+public sealed class ServersService : ServiceFixture
+{
+    private ServerSpace? _space;
+
+    public override string? RabbitMq => _space!.Servers.RabbitMq;
+
+    protected override async Task<string[]> SettingsAsync()
+    {
+        _space = await ServerSpace.CreateAsync();
+        return [.. _space.Settings.Select(setting => $"--{setting.Key}={setting.Value}")];
+    }
+
+    protected override async ValueTask EndAsync()
+    {
+        if (_space is not null)
+            await _space.DisposeAsync();
+    }
+}
+
+/// <summary>The test servers with a database of one's own.</summary>
+public sealed class ServerSpace : IAsyncDisposable
+{
+    private ServerSpace(TestServers servers, string database)
+    {
+        Servers = servers;
+        var postgreSql = new NpgsqlConnectionStringBuilder(servers.PostgreSql) { Database = database, MaxPoolSize = 40 };
+        Settings = new Dictionary<string, string> { ["Bus:RabbitMq"] = servers.RabbitMq, ["Storage:PostgreSql"] = postgreSql.ConnectionString, ["Storage:Redis"] = servers.Redis };
+    }
+
+    public TestServers Servers { get; }
+
+    public IReadOnlyDictionary<string, string> Settings { get; }
+
+    public static async Task<ServerSpace> CreateAsync()
+    {
+        var servers = await TestServers.StartAsync(Console.WriteLine, CancellationToken.None);
+        var database = $"queuemaas_{Guid.NewGuid():n}";
+        await using var connection = new NpgsqlConnection(servers.PostgreSql);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand($"create database {database}", connection);
+        await command.ExecuteNonQueryAsync();
+        return new ServerSpace(servers, database);
+    }
+
+    public ValueTask DisposeAsync() => Servers.DisposeAsync();
+}

@@ -1,0 +1,115 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using QueueMaaS.Client;
+using QueueMaaS.Contracts;
+using QueueMaaS.Testing;
+
+namespace QueueMaaS.Behaviour.Tests.Setup;
+
+/// <summary>QueueMaaS as operators run it: an API process and workers, each a process of its own, on real servers.</summary>
+public sealed class WorkerProcesses : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-faults-").FullName;
+    private readonly List<WorkerProcess> _started = [];
+    private ServerSpace? _space;
+    private HttpClient? _http;
+
+    public TestServers Servers => _space!.Servers;
+    public QueueMaaSClient Api { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _space = await ServerSpace.CreateAsync();
+        var api = Start("api,notify");
+        _http = new HttpClient { BaseAddress = new Uri(api.Url), Timeout = TimeSpan.FromMinutes(3) };
+        Api = new QueueMaaSClient(_http);
+        await api.WaitUntilReadyAsync(_http);
+    }
+
+    /// <summary>Starts a process with these roles.</summary>
+    public WorkerProcess Start(string roles)
+    {
+        var process = new WorkerProcess(roles, _folder, _space!.Settings);
+        _started.Add(process);
+        return process;
+    }
+
+    public async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) =>
+        JsonSerializer.Deserialize<IReadOnlyList<JobEvent>>(await _http!.GetStringAsync($"v1/jobs/{id}/history"), QueueMaaSJson.Relaxed)!;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var process in _started)
+            process.KillHard();
+        _http?.Dispose();
+        if (_space is not null)
+            await _space.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+}
+
+/// <summary>One process of the service.</summary>
+public sealed class WorkerProcess
+{
+    private readonly Process _process;
+
+    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings)
+    {
+        Url = $"http://127.0.0.1:{FreePort()}/";
+        var program = Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll");
+        var start = new ProcessStartInfo("dotnet", [program, "serve", "--roles", roles]) { UseShellExecute = false };
+        var own = new Dictionary<string, string>(settings)
+        {
+            ["Urls"] = Url,
+            ["Storage:DataFolder"] = folder,
+            ["Storage:MigrateAtStart"] = "true",
+            ["Jobs:Lease"] = "00:00:03",
+            ["Jobs:TrainingLease"] = "00:00:04",
+            ["Jobs:RedispatchAfter"] = "00:00:03",
+            ["Logging:LogLevel:Default"] = "Error",
+            ["Logging:LogLevel:MassTransit"] = "None",
+        };
+        foreach (var (name, value) in own)
+            start.Environment[name.Replace(":", "__", StringComparison.Ordinal)] = value;
+        _process = Process.Start(start)!;
+    }
+
+    public string Url { get; }
+
+    /// <summary>As <c>kill -9</c>: the process gets no chance to tell anyone.</summary>
+    public void KillHard()
+    {
+        if (!_process.HasExited)
+            _process.Kill();
+    }
+
+    public async Task WaitUntilReadyAsync(HttpClient http)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (true)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+            if (_process.HasExited)
+                throw new InvalidOperationException($"The process ended with exit code {_process.ExitCode}.");
+            try
+            {
+                using var response = await http.GetAsync("health/ready", limit.Token);
+                if (response.IsSuccessStatusCode)
+                    return;
+            }
+            catch (HttpRequestException)
+            {
+                await Task.Yield();
+            }
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,237 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using System.Security.Cryptography;
+
+namespace QueueMaaS.Testing;
+
+/// <summary>The machine's own server programs, on free loopback ports, with everything they write in one temporary folder.</summary>
+[UnsupportedOSPlatform("windows")]
+internal sealed class LocalServers : IServerSet
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(120);
+
+    private readonly LocalBinaries _binaries;
+    private readonly string _root;
+    private readonly Ports _ports;
+    private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
+    private readonly Dictionary<Server, SupervisedProcess> _running = [];
+    private readonly SemaphoreSlim _change = new(1);
+    private SupervisedProcess? _portMapper;
+
+    private LocalServers(LocalBinaries binaries, string root, Ports ports)
+    {
+        _binaries = binaries;
+        _root = root;
+        _ports = ports;
+        Addresses = new ServerAddresses(
+            $"amqp://queuemaas:{_password}@127.0.0.1:{ports.RabbitMq}/",
+            $"Host=127.0.0.1;Port={ports.PostgreSql};Username=queuemaas;Password={_password};Database=postgres",
+            $"127.0.0.1:{ports.Redis},password={_password},allowAdmin=true");
+    }
+
+    public string Kind => "local";
+
+    public ServerAddresses Addresses { get; }
+
+    public bool CanBeRestarted => true;
+
+    private string RabbitMqFolder => Path.Combine(_root, "rabbitmq");
+
+    private string PostgreSqlFolder => Path.Combine(_root, "postgresql");
+
+    private string RedisFolder => Path.Combine(_root, "redis");
+
+    public static async Task<LocalServers> StartAsync(LocalBinaries binaries, Action<string> say, CancellationToken cancellationToken)
+    {
+        var root = Directory.CreateTempSubdirectory("queuemaas-servers-").FullName;
+        var servers = new LocalServers(binaries, root, Ports.Free());
+        try
+        {
+            say($"Starting the machine's own RabbitMQ, PostgreSQL and Redis in {root} …");
+            await servers.PrepareAsync(cancellationToken);
+            foreach (var server in Enum.GetValues<Server>()) servers.Launch(server);
+            await Task.WhenAll(Enum.GetValues<Server>().Select(server => servers.WaitAsync(server, cancellationToken)));
+            say("All three answer.");
+            return servers;
+        }
+        catch
+        {
+            await servers.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task StopAsync(Server server, CancellationToken cancellationToken)
+    {
+        await _change.WaitAsync(cancellationToken);
+        try
+        {
+            if (_running.Remove(server, out var process)) await process.DisposeAsync();
+        }
+        finally
+        {
+            _change.Release();
+        }
+    }
+
+    public async Task StartAsync(Server server, CancellationToken cancellationToken)
+    {
+        await _change.WaitAsync(cancellationToken);
+        try
+        {
+            if (!_running.ContainsKey(server)) Launch(server);
+            await WaitAsync(server, cancellationToken);
+        }
+        finally
+        {
+            _change.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_running.Values.Select(static process => process.DisposeAsync().AsTask()));
+        _running.Clear();
+        // After RabbitMQ, which talks to it while it stops.
+        if (_portMapper is not null) await _portMapper.DisposeAsync();
+        _portMapper = null;
+        _change.Dispose();
+        if (Directory.Exists(_root)) Directory.Delete(_root, recursive: true);
+    }
+
+    private Task WaitAsync(Server server, CancellationToken cancellationToken) =>
+        Readiness.WaitAsync(server, Addresses, StartLimit, _running[server].FindFailure, cancellationToken);
+
+    private async Task PrepareAsync(CancellationToken cancellationToken)
+    {
+        // Another user (postgres) must reach its folder through this one.
+        File.SetUnixFileMode(_root, (UnixFileMode)0b111_001_001);
+        foreach (var folder in (string[])[RabbitMqFolder, PostgreSqlFolder, RedisFolder, Path.Combine(_root, "epmd")])
+            Directory.CreateDirectory(folder, (UnixFileMode)0b111_000_000);
+        await PrepareRabbitMqAsync(cancellationToken);
+        await PrepareRedisAsync(cancellationToken);
+        await PreparePostgreSqlAsync(cancellationToken);
+    }
+
+    private async Task PrepareRabbitMqAsync(CancellationToken cancellationToken)
+    {
+        await File.WriteAllTextAsync(
+            Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
+            $"""
+            listeners.tcp.default = 127.0.0.1:{_ports.RabbitMq}
+            default_user = queuemaas
+            default_pass = {_password}
+            # A nearly full build machine must not block publishers.
+            disk_free_limit.absolute = 50MB
+            log.console.level = warning
+
+            """,
+            cancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(RabbitMqFolder, "enabled_plugins"), "[].\n", cancellationToken);
+        var cookie = Path.Combine(RabbitMqFolder, ".erlang.cookie");
+        await File.WriteAllTextAsync(cookie, _password, cancellationToken);
+        File.SetUnixFileMode(cookie, UnixFileMode.UserRead);
+    }
+
+    private Task PrepareRedisAsync(CancellationToken cancellationToken) =>
+        File.WriteAllTextAsync(
+            Path.Combine(RedisFolder, "redis.conf"),
+            $"""
+            bind 127.0.0.1
+            port {_ports.Redis}
+            requirepass {_password}
+            dir {RedisFolder}
+            # Keeps nothing: a restart in a test loses all, as the loss of a cache does.
+            save ""
+            appendonly no
+
+            """,
+            cancellationToken);
+
+    private async Task PreparePostgreSqlAsync(CancellationToken cancellationToken)
+    {
+        var passwordFile = Path.Combine(PostgreSqlFolder, "password");
+        await File.WriteAllTextAsync(passwordFile, _password + "\n", cancellationToken);
+        if (Environment.IsPrivilegedProcess) await RunAsync(["chown", "-R", "postgres:postgres", PostgreSqlFolder], cancellationToken);
+        await RunAsync(
+            [
+                .. AsPostgreSqlUser, Path.Combine(_binaries.PostgreSqlFolder, "initdb"), "--pgdata", Path.Combine(PostgreSqlFolder, "data"),
+                "--username=queuemaas", "--pwfile", passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync",
+            ],
+            cancellationToken);
+    }
+
+    // PostgreSQL refuses to run as root. setpriv becomes the server by exec, so that signals reach it; su and runuser stay in between.
+    private static string[] AsPostgreSqlUser =>
+        Environment.IsPrivilegedProcess ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] : [];
+
+    private void Launch(Server server) => _running[server] = server switch
+    {
+        Server.RabbitMq => LaunchRabbitMq(),
+        Server.PostgreSql => LaunchPostgreSql(),
+        _ => SupervisedProcess.Start("redis", RedisFolder, "TERM", [_binaries.Redis, Path.Combine(RedisFolder, "redis.conf")]),
+    };
+
+    private SupervisedProcess LaunchPostgreSql() => SupervisedProcess.Start(
+        "postgresql",
+        PostgreSqlFolder,
+        // The fast shutdown: open sessions are ended, data is written.
+        "INT",
+        [
+            .. AsPostgreSqlUser, Path.Combine(_binaries.PostgreSqlFolder, "postgres"), "-D", Path.Combine(PostgreSqlFolder, "data"), "-p", $"{_ports.PostgreSql}",
+            "-c", "listen_addresses=127.0.0.1", "-c", $"unix_socket_directories={PostgreSqlFolder}", "-c", "max_connections=300",
+            // The data need not survive the loss of the machine.
+            "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=128MB",
+        ]);
+
+    private SupervisedProcess LaunchRabbitMq()
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["HOME"] = RabbitMqFolder,
+            ["ERL_EPMD_PORT"] = $"{_ports.PortMapper}",
+            ["ERL_EPMD_ADDRESS"] = "127.0.0.1",
+            ["RABBITMQ_NODENAME"] = $"queuemaas{_ports.RabbitMq}@localhost",
+            ["RABBITMQ_DIST_PORT"] = $"{_ports.Distribution}",
+            ["RABBITMQ_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
+            ["RABBITMQ_CONF_ENV_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq-env.conf"),
+            ["RABBITMQ_ADVANCED_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "advanced.config"),
+            ["RABBITMQ_ENABLED_PLUGINS_FILE"] = Path.Combine(RabbitMqFolder, "enabled_plugins"),
+            ["RABBITMQ_MNESIA_BASE"] = Path.Combine(RabbitMqFolder, "data"),
+            ["RABBITMQ_PID_FILE"] = Path.Combine(RabbitMqFolder, "pid"),
+            ["RABBITMQ_LOG_BASE"] = RabbitMqFolder,
+            ["RABBITMQ_LOGS"] = "-",
+            ["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}",
+        };
+        _portMapper ??= SupervisedProcess.Start("epmd", Path.Combine(_root, "epmd"), "TERM", [_binaries.Epmd], environment);
+        return SupervisedProcess.Start("rabbitmq", RabbitMqFolder, "TERM", [_binaries.RabbitMq], environment);
+    }
+
+    private static async Task RunAsync(string[] command, CancellationToken cancellationToken)
+    {
+        // From a folder that the other user may read.
+        var start = new ProcessStartInfo(command[0], command[1..]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
+        var errors = process.StandardError.ReadToEndAsync(cancellationToken);
+        await process.WaitForExitAsync(cancellationToken);
+        if (process.ExitCode != 0)
+            throw new ServersUnavailableException($"{string.Join(' ', command)} failed with {process.ExitCode}: {await output}{await errors}");
+    }
+}
+
+/// <summary>Loopback ports that nothing listened on a moment ago.</summary>
+internal sealed record Ports(int RabbitMq, int PostgreSql, int Redis, int Distribution, int PortMapper)
+{
+    public static Ports Free()
+    {
+        // All held at once, so that no number comes twice.
+        var listeners = Enumerable.Range(0, 5).Select(static _ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
+        foreach (var listener in listeners) listener.Start();
+        var ports = listeners.Select(static listener => ((IPEndPoint)listener.LocalEndpoint).Port).ToArray();
+        foreach (var listener in listeners) listener.Stop();
+        return new Ports(ports[0], ports[1], ports[2], ports[3], ports[4]);
+    }
+}

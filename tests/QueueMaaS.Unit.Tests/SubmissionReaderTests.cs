@@ -1,0 +1,43 @@
+using System.Text;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Unit.Tests;
+
+public sealed class SubmissionReaderTests
+{
+    [Fact]
+    public void A_complete_submission_is_read()
+    {
+        var submission = Read("""{"id":"a-1","kind":"inference","input":{"model":"m"},"priority":7,"tags":["x"],"webhook":{"url":"https://example.org/h","events":["completed"]}}""");
+        submission.Id.ShouldBe("a-1");
+        submission.Kind.ShouldBe(JobKind.Inference);
+        submission.Webhook!.Events.ShouldBe([WebhookEvent.Completed]);
+    }
+
+    [Theory]
+    [InlineData("""{"kind":"inference","input":{},"prio":1}""", ProblemCodes.UnknownField, "prio")]
+    [InlineData("""{"kind":"inference"}""", ProblemCodes.InvalidRequest, "input")]
+    [InlineData("""{"kind":"dance","input":{}}""", ProblemCodes.InvalidValue, "kind")]
+    [InlineData("""{"kind":"inference","input":{},"priority":"high"}""", ProblemCodes.InvalidValue, "priority")]
+    [InlineData("""{"kind":0,"input":{}}""", ProblemCodes.InvalidValue, "kind")]
+    [InlineData("{\"kind\":\n\"inference\",,}", ProblemCodes.InvalidRequest, "line 2")]
+    [InlineData("null", ProblemCodes.InvalidRequest, "null")]
+    [InlineData("", ProblemCodes.InvalidRequest, "not valid JSON")]
+    public void A_wrong_submission_is_refused_with_the_place(string json, string code, string place)
+    {
+        var problem = Should.Throw<ProblemException>(() => Read(json)).Problem;
+        problem.Code.ShouldBe(code);
+        problem.Message.ShouldContain(place);
+    }
+
+    [Fact]
+    public void A_submission_over_the_limit_is_refused_with_the_limit()
+    {
+        var problem = Should.Throw<ProblemException>(() => SubmissionReader.Read(new byte[101], 100)).Problem;
+        problem.Code.ShouldBe(ProblemCodes.TooLarge);
+        problem.Details!["limit"].GetInt32().ShouldBe(100);
+    }
+
+    private static JobSubmission Read(string json) => SubmissionReader.Read(Encoding.UTF8.GetBytes(json), 10_000);
+}
