@@ -26,7 +26,7 @@ public sealed class TrainingRunTests : IDisposable
         });
         (artifacts.TrainImages, artifacts.ValidationImages).ShouldBe((120, 40));
         artifacts.Labels.ShouldBe(ShapesDataset.Classes);
-        artifacts.Preparation.ShouldBe(new ImagePreparation(32, 32, 3));
+        artifacts.Preparation.ShouldBe(new ImagePreparation(32, 32, 3) { Alpha = AlphaMode.Ignore }, "serving reads pixels as training did");
         artifacts.Parity.Images.ShouldBe(40);
         artifacts.Parity.SameLabel.ShouldBe(1);
         artifacts.Device.ShouldBe("cpu");

@@ -81,6 +81,9 @@ public static class SubmissionReader
             return new(ProblemCodes.InvalidRequest, $"{Capital(what)} lacks {missing}, which must be given.", ("missing", missing.Replace("`", "", StringComparison.Ordinal)), ("path", path));
         }
 
+        if (reason.Contains("could not be converted to", StringComparison.Ordinal) && (exception.Path is null or "$"))
+            return new(ProblemCodes.InvalidRequest, $"Expected {what} to be a JSON object, but it is something else (an array, a string, a number …).");
+
         if (reason.Contains("could not be converted to", StringComparison.Ordinal))
             return new(ProblemCodes.InvalidValue, $"`{path}` has a value of the wrong type or outside its choices.", ("path", path));
 
