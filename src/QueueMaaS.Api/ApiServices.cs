@@ -39,13 +39,7 @@ public static class ApiServices
     /// <summary>What the <c>api</c> role serves beside.</summary>
     public static IServiceCollection AddQueueMaaSApi(this IServiceCollection services)
     {
-        services.AddOpenApi("v1", options => options.AddDocumentTransformer((document, _, _) =>
-        {
-            document.Info.Title = "QueueMaaS";
-            document.Info.Version = "v1";
-            document.Info.Description = "Train, deploy and run models through a queue. Errors are RFC 9457 problems with a stable `code`.";
-            return Task.CompletedTask;
-        }));
+        services.AddOpenApi("v1", ApiDocument.Describe);
         services.AddHostedService<JobGauges>();
         return services;
     }

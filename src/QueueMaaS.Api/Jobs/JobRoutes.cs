@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
+using Microsoft.OpenApi;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
@@ -21,12 +22,20 @@ internal static class JobRoutes
     {
         var jobs = routes.MapGroup("/v1/jobs").WithTags("Jobs");
         jobs.MapPost("", SubmitAsync).Accepts<JobSubmission>("application/json").Produces<Job>(StatusCodes.Status202Accepted).Produces<Job>()
-            .WithSummary("Submit a job").WithDescription("Committed when answered. `Idempotency-Key` makes repeats safe; `Prefer: wait=N` waits up to N seconds for the end.");
+            .WithSummary("Submit a job").WithDescription("Committed when answered. `Idempotency-Key` makes repeats safe; `Prefer: wait=N` waits up to N seconds for the end.")
+            .WithParameter("Idempotency-Key", ParameterLocation.Header, "Up to 255 characters. A repeat with the same key and body answers with the first one's job; with another body it is refused.")
+            .WithParameter("Prefer", ParameterLocation.Header, "`wait=N`: answer when the job has ended, or after N seconds.")
+            .WithExample("tensor", """{"kind":"inference","input":{"model":"iris","inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[5.1,3.5,1.4,0.2]}]}}""")
+            .WithExample("image", """{"kind":"inference","input":{"model":"animals@production","image":{"artifact":"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},"topK":3},"webhook":{"url":"https://example.org/hook"}}""")
+            .WithExample("training", """{"kind":"training","input":{"model":"animals","dataset":"animals","epochs":10,"deploy":"production"},"tags":["nightly"]}""")
+            .WithExample("batch", """{"kind":"batch","input":{"model":"animals@3","dataset":"animals","split":"test"},"priority":2}""");
         jobs.MapGet("", ListAsync).Produces<Page<Job>>().WithSummary("List jobs, newest first").WithDescription("`state=failed` is the dead-letter list.");
-        jobs.MapGet("{id}", GetAsync).Produces<Job>().WithSummary("Get a job").WithDescription("`?wait=N` answers when the job has ended, or after N seconds.");
+        jobs.MapGet("{id}", GetAsync).Produces<Job>().WithSummary("Get a job").WithDescription("`?wait=N` answers when the job has ended, or after N seconds.")
+            .WithParameter("wait", ParameterLocation.Query, "Seconds to wait for the job's end.", JsonSchemaType.Number);
         jobs.MapPost("{id}/cancel", CancelAsync).Produces<Job>().WithSummary("Cancel a job");
         jobs.MapPost("{id}/requeue", RequeueAsync).Produces<Job>().WithSummary("Put a failed job back in the queue");
-        jobs.MapGet("{id}/events", EventStream.StreamAsync).Produces<JobEvent>(contentType: "text/event-stream").WithSummary("Stream a job's events").WithDescription("Server-sent events until the job ends. `Last-Event-ID` resumes after an event.");
+        jobs.MapGet("{id}/events", EventStream.StreamAsync).Produces<JobEvent>(contentType: "text/event-stream").WithSummary("Stream a job's events").WithDescription("Server-sent events until the job ends. `Last-Event-ID` resumes after an event.")
+            .WithParameter("Last-Event-ID", ParameterLocation.Header, "The number of the last event seen; the stream goes on after it.", JsonSchemaType.Integer);
         jobs.MapGet("{id}/history", HistoryAsync).Produces<IReadOnlyList<JobEvent>>().WithSummary("Everything that happened to a job");
         jobs.MapGet("{id}/webhooks", WebhooksAsync).Produces<IReadOnlyList<DeliveryView>>().WithSummary("The delivery log of a job's webhooks");
     }

@@ -9,22 +9,27 @@ public sealed partial class JobStore
 {
     private const int SweepLimit = 500;
 
-    public Task MarkDispatchedAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => database.WriteAsync(context =>
+    public Task MarkDispatchedAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => database.WriteAsync(async context =>
     {
         var now = time.GetUtcNow();
-        return context.Jobs.Where(job => ids.Contains(job.Id) && job.State == JobState.Queued).ExecuteUpdateAsync(
+        var free = await RowLocks.TakeAsync(context, ids, waits: false, cancellationToken);
+        return await context.Jobs.Where(job => free.Contains(job.Id) && job.State == JobState.Queued).ExecuteUpdateAsync(
             set => set.SetProperty(job => job.DispatchedAt, now).SetProperty(job => job.Dispatches, job => job.Dispatches + 1), cancellationToken);
     }, cancellationToken);
 
-    public Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => database.WriteAsync(
-        context => context.Jobs.Where(job => ids.Contains(job.Id) && job.State == JobState.Queued).ExecuteUpdateAsync(
-            set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken),
-        cancellationToken);
+    public Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    {
+        var free = await RowLocks.TakeAsync(context, ids, waits: false, cancellationToken);
+        return await context.Jobs.Where(job => free.Contains(job.Id) && job.State == JobState.Queued).ExecuteUpdateAsync(
+            set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken);
+    }, cancellationToken);
 
-    public Task ForgetDispatchesAsync(CancellationToken cancellationToken) => database.WriteAsync(
-        context => context.Jobs.Where(job => job.State == JobState.Queued && job.DispatchedAt != null).ExecuteUpdateAsync(
-            set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken),
-        cancellationToken);
+    public Task ForgetDispatchesAsync(CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    {
+        var dispatched = context.Jobs.Where(job => job.State == JobState.Queued && job.DispatchedAt != null);
+        await RowLocks.TakeAsync(context, await dispatched.Select(job => job.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
+        return await dispatched.ExecuteUpdateAsync(set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken);
+    }, cancellationToken);
 
     public async Task<SweepCount> SweepAsync(CancellationToken cancellationToken)
     {
@@ -40,7 +45,9 @@ public sealed partial class JobStore
             changed.Clear();
             leases = deadlines = 0;
             var now = time.GetUtcNow();
-            foreach (var job in await Overdue(context).OrderBy(job => job.DueAt).Take(SweepLimit).ToListAsync(cancellationToken))
+            var overdue = await Overdue(context).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
+            await RowLocks.TakeAsync(context, overdue, waits: true, cancellationToken);
+            foreach (var job in await Overdue(context).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
             {
                 if (job.State == JobState.Running)
                 {

@@ -94,6 +94,7 @@ public sealed partial class JobStore(
             var until = now + lease;
             // The owner is unique to this claim, so that the rows it changed can be told from all others.
             var owner = $"{worker}/{Guid.NewGuid():n}";
+            await RowLocks.TakeAsync(context, ids, waits: true, cancellationToken);
             var changed = await context.Jobs
                 .Where(job => ids.Contains(job.Id) && job.State == JobState.Queued && (job.Deadline == null || job.Deadline > now))
                 .ExecuteUpdateAsync(set => set
@@ -125,6 +126,7 @@ public sealed partial class JobStore(
         {
             var asked = claims.ToHashSet();
             var ids = claims.Select(claim => claim.Id).ToArray();
+            await RowLocks.TakeAsync(context, ids, waits: true, cancellationToken);
             var running = await context.Jobs.AsNoTracking().Where(job => ids.Contains(job.Id) && job.State == JobState.Running)
                 .Select(job => new { job.Id, job.Fence }).ToListAsync(cancellationToken);
             var standing = running.Select(job => new JobClaim(job.Id, job.Fence)).Where(asked.Contains).ToHashSet();
@@ -142,6 +144,7 @@ public sealed partial class JobStore(
         {
             changed.Clear();
             var ids = ends.Select(end => end.Claim.Id).ToArray();
+            await RowLocks.TakeAsync(context, ids, waits: true, cancellationToken);
             var rows = await context.Jobs.Where(job => ids.Contains(job.Id)).ToDictionaryAsync(job => job.Id, cancellationToken);
             var result = new bool[ends.Count];
             for (var i = 0; i < ends.Count; i++)
@@ -191,7 +194,9 @@ public sealed partial class JobStore(
         var job = await database.WriteAsync(async context =>
         {
             changed.Clear();
-            var rows = await context.Jobs.Where(row => row.Tenant == tenant && (row.Id == id || row.ParentId == id)).ToListAsync(cancellationToken);
+            var family = context.Jobs.Where(row => row.Tenant == tenant && (row.Id == id || row.ParentId == id));
+            await RowLocks.TakeAsync(context, await family.Select(row => row.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
+            var rows = await family.ToListAsync(cancellationToken);
             foreach (var row in rows.Where(row => row.State.CanBecome(JobState.Cancelled)))
             {
                 ChangeState(context, row, JobState.Cancelled, by, reason: "cancelled by request");
@@ -210,6 +215,8 @@ public sealed partial class JobStore(
         var job = await database.WriteAsync(async context =>
         {
             changed.Clear();
+            var family = context.Jobs.Where(found => found.Tenant == tenant && (found.Id == id || found.ParentId == id));
+            await RowLocks.TakeAsync(context, await family.Select(found => found.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
             var row = await context.Jobs.SingleOrDefaultAsync(found => found.Tenant == tenant && found.Id == id, cancellationToken);
             if (row is not { State: JobState.Failed })
                 return row;

@@ -22,7 +22,7 @@ internal static class CommandLine
             var app = QueueMaaSHost.Build(Settings(result, ("Roles", result.GetValue(roles))));
             await QueueMaaSHost.PrepareDatabaseAsync(app, cancellationToken);
             await app.RunAsync(cancellationToken);
-        }));
+        }, cancellationToken));
         return command;
     }
 
@@ -34,7 +34,7 @@ internal static class CommandLine
             await using var app = QueueMaaSHost.Build(Settings(result, ("Storage:MigrateAtStart", "true"), ("Roles", "all")));
             await QueueMaaSHost.PrepareDatabaseAsync(app, cancellationToken);
             Console.WriteLine("The database is up to date.");
-        }));
+        }, cancellationToken));
         return command;
     }
 
@@ -69,7 +69,7 @@ internal static class CommandLine
         var stay = new Option<bool>("--stay") { Description = "Keep serving the API after the demo, until Ctrl-C." };
         var command = new Command("demo", "Train, deploy and use a model through the queue, end to end.") { data, epochs, limit, servers, stay };
         command.SetAction((result, cancellationToken) => GuardAsync(() => new DemoRun(new DemoSettings(
-            result.GetValue(data), result.GetValue(epochs), result.GetValue(limit), result.GetValue(servers), result.GetValue(stay))).RunAsync(cancellationToken)));
+            result.GetValue(data), result.GetValue(epochs), result.GetValue(limit), result.GetValue(servers), result.GetValue(stay))).RunAsync(cancellationToken), cancellationToken));
         return command;
     }
 
@@ -77,12 +77,18 @@ internal static class CommandLine
         [.. own.Where(setting => setting.Value is not null).Select(setting => $"--{setting.Name}={setting.Value}"), .. result.UnmatchedTokens];
 
     /// <summary>Errors of the settings or the demo are one line to a person; everything else keeps its trace for us.</summary>
-    private static async Task<int> GuardAsync(Func<Task> run)
+    private static async Task<int> GuardAsync(Func<Task> run, CancellationToken cancellationToken)
     {
         try
         {
             await run();
             return 0;
+        }
+        catch (Exception exception) when (exception is OperationCanceledException || cancellationToken.IsCancellationRequested)
+        {
+            // Whatever a part says while it is being stopped is a consequence of the stop.
+            await Console.Error.WriteLineAsync("Stopped.");
+            return 130;
         }
         catch (Exception exception) when (exception is SettingsException or DemoFailedException or Contracts.ProblemException or Microsoft.Extensions.Options.OptionsValidationException)
         {
@@ -93,11 +99,6 @@ internal static class CommandLine
         {
             await Console.Error.WriteLineAsync($"The database cannot be used: {exception.GetBaseException().Message}. Check Storage__PostgreSql, or leave it out for the embedded database.");
             return 1;
-        }
-        catch (OperationCanceledException)
-        {
-            await Console.Error.WriteLineAsync("Stopped.");
-            return 130;
         }
     }
 }

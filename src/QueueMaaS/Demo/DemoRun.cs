@@ -21,6 +21,7 @@ internal sealed class DemoRun(DemoSettings settings)
         var clock = Stopwatch.StartNew();
         var folder = Directory.CreateTempSubdirectory("queuemaas-demo-").FullName;
         var app = QueueMaaSHost.Build(Settings());
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, app.Lifetime.ApplicationStopping);
         await using var webhooks = new WebhookListener(_secret);
         try
         {
@@ -28,8 +29,8 @@ internal sealed class DemoRun(DemoSettings settings)
             await QueueMaaSHost.PrepareDatabaseAsync(app, cancellationToken);
             await app.StartAsync(cancellationToken);
             using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First().TrimEnd('/') + "/"), Timeout = TimeSpan.FromMinutes(10) };
-            var circle = new Circle(new QueueMaaSClient(http), app.Services.GetRequiredService<BusJobClient>(), webhooks, await webhooks.StartAsync(cancellationToken), Path.Combine(folder, "data.zip"));
-            await GoRoundAsync(circle, cancellationToken);
+            var circle = new Circle(new QueueMaaSClient(http), app.Services.GetRequiredService<BusJobClient>(), webhooks, await webhooks.StartAsync(stop.Token), Path.Combine(folder, "data.zip"));
+            await GoRoundAsync(circle, stop.Token);
             SayWhere(http.BaseAddress!, clock.Elapsed);
             if (settings.Stay)
                 await app.WaitForShutdownAsync(cancellationToken);

@@ -83,13 +83,15 @@ internal static class TrainingDisplay
     }
 
     private static string Describe(TrainingProgress progress) => progress.Phase == "training"
-        ? $"epoch {progress.Epoch}/{progress.Epochs}  loss {progress.Loss:0.000}  accuracy {progress.Accuracy:p1}  {progress.ImagesPerSecond:n0} images/s  {progress.SecondsLeft:0} s left"
+        ? $"epoch {progress.Epoch}/{progress.Epochs}  loss {progress.Loss:0.000}  accuracy {progress.Accuracy:p1}  {progress.ImagesPerSecond:n0} images/s  {Left(progress)}"
         : progress.Phase;
+
+    private static string Left(TrainingProgress progress) => progress.SecondsLeft is { } seconds ? $"{seconds:0} s left" : "";
 
     private static int ShowEpochs(TrainingProgress progress, int shown)
     {
         foreach (var epoch in progress.History.Skip(shown))
-            AnsiConsole.MarkupLine($"    epoch {epoch.Epoch}/{progress.Epochs}  loss {epoch.Loss:0.000}  accuracy {epoch.Accuracy:p1}  validation {epoch.ValidationAccuracy:p1}  {epoch.ImagesPerSecond:n0} images/s  {progress.SecondsLeft:0} s left".EscapeMarkup());
+            AnsiConsole.MarkupLine($"    epoch {epoch.Epoch}/{progress.Epochs}  loss {epoch.Loss:0.000}  accuracy {epoch.Accuracy:p1}  validation {epoch.ValidationAccuracy:p1}  {epoch.ImagesPerSecond:n0} images/s  {Left(progress)}".EscapeMarkup());
         return progress.History.Count;
     }
 }

@@ -98,7 +98,7 @@ public sealed class RabbitMqCases(ServersService service)
         var properties = new RabbitMQ.Client.BasicProperties { ContentType = contentType, ReplyTo = replyTo.QueueName, Headers = new Dictionary<string, object?> { ["marker"] = marker } };
         await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, properties, Encoding.UTF8.GetBytes(body), Cancel);
 
-        var (reason, found, kept) = await FindUnprocessableAsync(channel, marker);
+        var (reason, found, kept) = await FindUnprocessableAsync(connection, marker);
         found.ShouldBe(code);
         reason.ShouldNotBeEmpty();
         reason.ShouldNotContain(" at QueueMaaS", customMessage: "no stack trace");
@@ -120,16 +120,27 @@ public sealed class RabbitMqCases(ServersService service)
         }
     }
 
-    private static async Task<(string Reason, string Code, string Body)> FindUnprocessableAsync(RabbitMQ.Client.IChannel channel, string marker)
+    private static async Task<(string Reason, string Code, string Body)> FindUnprocessableAsync(RabbitMQ.Client.IConnection connection, string marker)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         limit.CancelAfter(TimeSpan.FromSeconds(30));
         while (true)
         {
             limit.Token.ThrowIfCancellationRequested();
-            var message = await channel.BasicGetAsync(BusNames.UnprocessableQueue, autoAck: true, limit.Token);
-            if (message?.BasicProperties.Headers is { } headers && Text(headers, "marker") == marker)
-                return (Text(headers, BusNames.ReasonHeader), Text(headers, BusNames.CodeHeader), Encoding.UTF8.GetString(message.Body.Span));
+            await using var channel = await connection.CreateChannelAsync(cancellationToken: limit.Token);
+            try
+            {
+                while (await channel.BasicGetAsync(BusNames.UnprocessableQueue, autoAck: true, limit.Token) is { } message)
+                {
+                    if (message.BasicProperties.Headers is { } headers && Text(headers, "marker") == marker)
+                        return (Text(headers, BusNames.ReasonHeader), Text(headers, BusNames.CodeHeader), Encoding.UTF8.GetString(message.Body.Span));
+                }
+            }
+            catch (RabbitMQ.Client.Exceptions.OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == 404)
+            {
+                // The queue is made with the first message in it; the broker answers a look before that by closing the channel.
+                continue;
+            }
         }
     }
 

@@ -187,8 +187,32 @@ public abstract class JobCases(ServiceFixture service)
         (await service.Http.GetStringAsync("health/live", Cancel)).ShouldContain("healthy");
         (await service.Http.GetStringAsync("health/ready", Cancel)).ShouldContain("database");
         (await service.Http.GetStringAsync("metrics", Cancel)).ShouldContain("queuemaas_");
-        JsonElement.Parse(await service.Http.GetStringAsync("openapi/v1.json", Cancel)).GetProperty("openapi").GetString()!.ShouldStartWith("3.1");
         (await service.Http.GetStringAsync("docs/", Cancel)).ShouldContain("<html");
+    }
+
+    [Fact]
+    public async Task The_api_description_says_what_each_kind_of_job_takes_and_its_examples_are_valid()
+    {
+        var text = await service.Http.GetStringAsync("openapi/v1.json", Cancel);
+        var document = JsonElement.Parse(text);
+        document.GetProperty("openapi").GetString()!.ShouldStartWith("3.1");
+        var schemas = document.GetProperty("components").GetProperty("schemas");
+        foreach (System.Text.RegularExpressions.Match reference in System.Text.RegularExpressions.Regex.Matches(text, "\"#/components/schemas/(?<name>[^\"]+)\"", System.Text.RegularExpressions.RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5)))
+            schemas.TryGetProperty(reference.Groups["name"].Value, out _).ShouldBeTrue($"{reference.Value} leads nowhere");
+        schemas.GetProperty("JobSubmission").GetProperty("properties").GetProperty("input").GetProperty("anyOf").GetArrayLength().ShouldBe(3);
+        schemas.GetProperty("TrainingInput").GetProperty("properties").GetProperty("epochs").GetProperty("description").GetString().ShouldNotBeNullOrEmpty();
+
+        var submit = document.GetProperty("paths").GetProperty("/v1/jobs").GetProperty("post");
+        submit.GetProperty("parameters").EnumerateArray().Select(parameter => parameter.GetProperty("name").GetString()).ShouldBe(["Idempotency-Key", "Prefer"]);
+        submit.GetProperty("responses").GetProperty("default").GetProperty("content").TryGetProperty("application/problem+json", out _).ShouldBeTrue();
+        var examples = submit.GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("examples").EnumerateObject().ToArray();
+        examples.Select(example => example.Name).ShouldBe(["tensor", "image", "training", "batch"]);
+        foreach (var example in examples)
+        {
+            var submission = example.Value.GetProperty("value").Deserialize<JobSubmission>(QueueMaaSJson.Strict)!;
+            Type input = submission.Kind switch { JobKind.Training => typeof(TrainingInput), JobKind.Batch => typeof(BatchInput), _ => typeof(InferenceInput) };
+            submission.Input.Deserialize(input, QueueMaaSJson.Strict).ShouldNotBeNull();
+        }
     }
 
     private async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) =>

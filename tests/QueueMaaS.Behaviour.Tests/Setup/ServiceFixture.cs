@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
 using QueueMaaS.Serving;
 using QueueMaaS.Testing;
 
@@ -18,6 +19,7 @@ public abstract class ServiceFixture : IAsyncLifetime
     public HttpClient Http => _http!;
     public QueueMaaSClient Api { get; private set; } = null!;
     public BusJobClient Bus => _app!.Services.GetRequiredService<BusJobClient>();
+    public IJobStore Jobs => _app!.Services.GetRequiredService<IJobStore>();
     public WebhookReceiver Webhooks { get; } = new();
 
     /// <summary>The broker's address; null where the bus lives in the process.</summary>

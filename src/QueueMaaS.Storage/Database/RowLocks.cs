@@ -1,0 +1,27 @@
+using Microsoft.EntityFrameworkCore;
+
+namespace QueueMaaS.Storage.Database;
+
+/// <summary>
+/// Locks the rows of several jobs in one order. Statements over several rows lock them in whatever order their plan reads them, so two of them that overlap
+/// could wait for each other in a circle; with every such transaction taking its locks here first, none can.
+/// </summary>
+internal static class RowLocks
+{
+    /// <summary>Locks the rows with these <paramref name="ids"/> to the end of the transaction and gives the ids of those locked. SQLite has one writer and needs no row locks.</summary>
+    /// <param name="context">Within a transaction.</param>
+    /// <param name="ids">Ids of jobs; those that do not exist are passed over.</param>
+    /// <param name="waits">True to wait for rows that another transaction holds, false to pass them over, for changes that are worth nothing to a row that someone is changing.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public static async Task<IReadOnlyList<string>> TakeAsync(QueueMaaSDbContext context, IReadOnlyList<string> ids, bool waits, CancellationToken cancellationToken)
+    {
+        if (!context.Database.IsNpgsql() || ids.Count == 0)
+            return ids;
+        var asked = ids.ToArray();
+        // The order has to be the same whatever the database's collation is.
+        var locked = waits
+            ? context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM jobs WHERE id = ANY({asked}) ORDER BY id COLLATE "C" FOR UPDATE""")
+            : context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM jobs WHERE id = ANY({asked}) ORDER BY id COLLATE "C" FOR UPDATE SKIP LOCKED""");
+        return await locked.ToListAsync(cancellationToken);
+    }
+}
