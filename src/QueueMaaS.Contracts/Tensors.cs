@@ -47,7 +47,13 @@ public static class Datatypes
 }
 
 /// <summary>One input or output of a model. A size of -1 is free; the first axis is the batch axis when it is -1.</summary>
-public sealed record TensorSignature(string Name, string Datatype, IReadOnlyList<long> Shape);
+public sealed record TensorSignature(string Name, string Datatype, IReadOnlyList<long> Shape)
+{
+    /// <summary>The least value that the model can compute with; left out where it takes any. Read from graphs that use the input to pick rows of a table, such as an embedding.</summary>
+    public long? Minimum { get; init; }
+    /// <summary>The greatest value that the model can compute with; left out where it takes any.</summary>
+    public long? Maximum { get; init; }
+}
 
 /// <summary>What a model takes and gives.</summary>
 public sealed record ModelSignature(IReadOnlyList<TensorSignature> Inputs, IReadOnlyList<TensorSignature> Outputs);

@@ -47,6 +47,16 @@ internal static class Graphs
         return Model(graph);
     }
 
+    /// <summary>The same, but the index is computed inside the graph, so that nobody can tell a bad one before the run.</summary>
+    public static ModelProto HiddenLookup()
+    {
+        var model = Lookup();
+        model.Graph.Initializer.Add(Longs("zero", 0));
+        model.Graph.Node.Insert(0, Node("Add", ["index", "zero"], ["computed"]));
+        model.Graph.Node[1].Input[1] = "computed";
+        return model;
+    }
+
     /// <summary>sum = a + b, difference = a - b, both [batch, 2].</summary>
     public static ModelProto TwoInputs()
     {

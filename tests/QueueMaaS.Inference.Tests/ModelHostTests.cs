@@ -58,7 +58,7 @@ public sealed class ModelHostTests : IAsyncLifetime
     [Fact]
     public async Task One_bad_index_among_many_callers_fails_alone_with_the_runtimes_reason()
     {
-        var model = Graphs.Lookup().Serve(_folder);
+        var model = Graphs.HiddenLookup().Serve(_folder);
         var calls = Enumerable.Range(0, 64).Select(i => _host.InferAsync(model, Samples.Tensor("index", "INT64", [1], i == 20 ? "[99]" : $"[{i % 10}]"))).ToList();
 
         var problem = await Samples.ShouldFailAsync(calls[20], ProblemCodes.ModelExecutionFailed);
@@ -70,6 +70,20 @@ public sealed class ModelHostTests : IAsyncLifetime
             if (i != 20)
                 Samples.ToFloats((await calls[i]).Outputs![0]).ShouldBe([i % 10 * 1.5f]);
         }
+    }
+
+    [Theory]
+    [InlineData(10)]
+    [InlineData(-11)]
+    public void An_index_beyond_the_table_is_refused_before_it_comes_into_a_batch(long index)
+    {
+        var model = Graphs.Lookup().Serve(_folder);
+
+        var problem = Should.Throw<ProblemException>(() => _host.Prepare(model, Samples.Request(Samples.Tensor("index", "INT64", [3], $"[1,9,{index}]")))).Problem;
+
+        problem.Code.ShouldBe(ProblemCodes.InvalidValue);
+        problem.Message.ShouldContain($"{index} at place 2");
+        problem.Message.ShouldContain("from -10 to 9");
     }
 
     [Fact]

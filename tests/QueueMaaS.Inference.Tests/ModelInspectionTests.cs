@@ -24,6 +24,14 @@ public sealed class ModelInspectionTests : IDisposable
         inspection.Signature.Outputs.Select(o => o.Name).ShouldBe(["sum", "difference"]);
     }
 
+    [Fact]
+    public void Bounds_of_an_index_are_read_from_the_table_that_it_looks_into()
+    {
+        var input = Inspect(Graphs.Lookup()).Signature.Inputs.ShouldHaveSingleItem();
+        (input.Minimum, input.Maximum).ShouldBe((-10, 9));
+        Inspect(Graphs.HiddenLookup()).Signature.Inputs.ShouldHaveSingleItem().Maximum.ShouldBeNull("what the graph makes of the index is not known");
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(8)]

@@ -5,7 +5,8 @@ namespace QueueMaaS.Inference.Batching;
 
 /// <summary>
 /// Drives one instance: takes a batch, computes it, answers its callers, and lines up again behind them on the thread pool (so that callers that come straight back are in the next batch).
-/// A batch that fails is computed again in halves until the culprit stands alone: about 2·log2(n) more runs for one bad request, and none of its mates fails.
+/// A batch that fails is computed again in halves until the culprit stands alone: at most 2·log2(n) more runs for one bad request, and none of its mates fails.
+/// Where one half goes well the culprit is in the other, which is split further without a run that would only fail again (binary splitting, as in group testing).
 /// </summary>
 internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instance) : IThreadPoolWorkItem, IDisposable
 {
@@ -41,10 +42,11 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
 
     public void Dispose() => instance.Dispose();
 
-    private void Compute(ClosedBatch batch, List<RequestPart> parts, TimeSpan started)
+    /// <summary>True where all parts were computed in one run.</summary>
+    private bool Compute(ClosedBatch batch, List<RequestPart> parts, TimeSpan started)
     {
         if (parts.Count == 0)
-            return;
+            return false;
         var rows = Rows(parts);
         var stop = parts[0].Stop?.Token ?? CancellationToken.None;
         IReadOnlyList<TensorBuffer> outputs;
@@ -59,12 +61,12 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
         catch (Exception e)
         {
             if (stop.IsCancellationRequested)
-                return;
+                return false;
             if (parts.Count == 1)
                 batcher.Fail(parts[0].Owner, Failure(e));
             else
-                ComputeHalves(batch, parts, started);
-            return;
+                FindCulprit(batch, parts, started);
+            return false;
         }
 
         var computed = batcher.Now - begun;
@@ -76,14 +78,31 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
             ComputeSingly(parts, started);
         else if (Answer(parts, outputs, rows, reason, started, computed) is { Count: > 0 } notFinite)
             Isolate(batch, parts, notFinite, outputs, started);
+        return true;
     }
 
-    private void ComputeHalves(ClosedBatch batch, List<RequestPart> parts, TimeSpan started)
+    /// <summary>The parts failed together, so at least one of them fails alone.</summary>
+    private void FindCulprit(ClosedBatch batch, List<RequestPart> parts, TimeSpan started)
     {
-        batcher.Metrics.RanAgain(batcher.Tags(), 2);
+        var (first, second) = Halves(parts);
+        var firstIsGood = ComputeAgain(batch, first, started);
+        second = StillWanted(second);
+        if (firstIsGood && second.Count > 1)
+            FindCulprit(batch, second, started);
+        else
+            ComputeAgain(batch, second, started);
+    }
+
+    private bool ComputeAgain(ClosedBatch batch, List<RequestPart> parts, TimeSpan started)
+    {
+        batcher.Metrics.RanAgain(batcher.Tags(), 1);
+        return Compute(batch, StillWanted(parts), started);
+    }
+
+    private static (List<RequestPart> First, List<RequestPart> Second) Halves(List<RequestPart> parts)
+    {
         var half = parts.Count / 2;
-        Compute(batch, StillWanted(parts.GetRange(0, half)), started);
-        Compute(batch, StillWanted(parts.GetRange(half, parts.Count - half)), started);
+        return (parts.GetRange(0, half), parts.GetRange(half, parts.Count - half));
     }
 
     /// <summary>Answers each request with its own rows; gives back those whose rows are not finite where they have to be.</summary>
@@ -125,12 +144,13 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
         }
         else if (notFinite.Count == 1)
         {
-            batcher.Metrics.RanAgain(batcher.Tags(), 1);
-            Compute(batch, StillWanted(notFinite), started);
+            ComputeAgain(batch, notFinite, started);
         }
         else
         {
-            ComputeHalves(batch, notFinite, started);
+            var (first, second) = Halves(notFinite);
+            ComputeAgain(batch, first, started);
+            ComputeAgain(batch, second, started);
         }
     }
 

@@ -14,10 +14,11 @@ public sealed class OnnxModelInspector : IModelInspector
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     public ModelInspection Inspect(string path, BatchingSettings? batching = null)
     {
-        OnnxFile.Validate(OnnxFile.Read(path));
+        var file = OnnxFile.Read(path);
+        OnnxFile.Validate(file);
         using var model = OnnxModel.Load(path, Environment.ProcessorCount);
         if (batching is not null)
             BatchingCheck.Check(batching, model.Signature);
-        return new(model.Signature, BatchInvariance.Check(model), batching?.Ragged is { } ragged ? PaddingInvariance.Check(model, ragged) : null);
+        return new(IndexBounds.Add(model.Signature, file.Graph), BatchInvariance.Check(model), batching?.Ragged is { } ragged ? PaddingInvariance.Check(model, ragged) : null);
     }
 }

@@ -167,6 +167,8 @@ public static class InferenceRequestCheck
     /// <summary>Makes a request of tensors that fit the signature one by one.</summary>
     internal static PreparedRequest FromBuffers(ModelSignature signature, TensorBuffer[] inputs)
     {
+        for (var i = 0; i < inputs.Length; i++)
+            BoundsCheck.Check(signature.Inputs[i], inputs[i]);
         if (!HasBatchAxis(signature))
             return new(inputs, 1, "", Batchable: false, FromPipeline: false);
         var rows = inputs[0].Shape[0];

@@ -18,6 +18,9 @@ internal sealed class DemoRun(DemoSettings settings)
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         CheckSettings();
+        // Without a terminal there is no width to keep to; the tables need some.
+        if (!AnsiConsole.Profile.Out.IsTerminal)
+            AnsiConsole.Profile.Width = 120;
         var clock = Stopwatch.StartNew();
         var folder = Directory.CreateTempSubdirectory("queuemaas-demo-").FullName;
         var app = QueueMaaSHost.Build(Settings());

@@ -136,9 +136,9 @@ public sealed class RabbitMqCases(ServersService service)
                         return (Text(headers, BusNames.ReasonHeader), Text(headers, BusNames.CodeHeader), Encoding.UTF8.GetString(message.Body.Span));
                 }
             }
-            catch (RabbitMQ.Client.Exceptions.OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == 404)
+            catch (RabbitMQ.Client.Exceptions.OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode is 404 or 541)
             {
-                // The queue is made with the first message in it; the broker answers a look before that by closing the channel.
+                // The queue is made with the first message in it; the broker answers a look before that, or while its members start, by closing the channel.
                 continue;
             }
         }
