@@ -10,7 +10,7 @@ namespace QueueMaaS.Inference.Models;
 internal static class IndexBounds
 {
     // They move values about without changing them.
-    private static readonly HashSet<string> _carriers = new(StringComparer.Ordinal) { "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose" };
+    private static readonly HashSet<string> Carriers = new(StringComparer.Ordinal) { "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose" };
 
     /// <summary>The signature with the bounds of its inputs.</summary>
     public static ModelSignature Add(ModelSignature signature, GraphProto graph)
@@ -23,7 +23,7 @@ internal static class IndexBounds
         var sizes = new Dictionary<string, long>(StringComparer.Ordinal);
         foreach (var node in graph.Node.Where(static n => n.Domain is "" or "ai.onnx" && n.Input.Count > 0 && n.Output.Count > 0))
         {
-            if (_carriers.Contains(node.OpType) && sources.TryGetValue(node.Input[0], out var source))
+            if (Carriers.Contains(node.OpType) && sources.TryGetValue(node.Input[0], out var source))
                 sources[node.Output[0]] = source;
             else if (node.OpType == "Gather" && node.Input.Count > 1 && sources.TryGetValue(node.Input[1], out var index) && tables.TryGetValue(node.Input[0], out var dims) && Size(node, dims) is { } size)
                 sizes[index] = sizes.TryGetValue(index, out var other) ? Math.Min(size, other) : size;
