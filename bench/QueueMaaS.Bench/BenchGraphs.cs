@@ -5,7 +5,7 @@ using static QueueMaaS.Onnx.TensorProto.Types;
 
 namespace QueueMaaS.Bench;
 
-/// <summary>The two models measured, with random weights: speed does not depend on what they learned.</summary>
+/// <summary>The models measured, with random weights: speed does not depend on what they learned.</summary>
 internal static class BenchGraphs
 {
     /// <summary>784-128-10 with a ReLU between.</summary>
@@ -37,16 +37,67 @@ internal static class BenchGraphs
         return chain.Finish(10);
     }
 
+    /// <summary>Tokens of a row of <see cref="Embedding"/>.</summary>
+    public const int Tokens = 16;
+
+    /// <summary>x of [batch, length, 64] through a layer of 64 units to its mean over the length.</summary>
+    public static ModelProto Sequence()
+    {
+        var chain = new Chain("sequence", [-1, 64]);
+        chain.Add("MatMul", chain.Weight(64, 64));
+        chain.Add("Relu");
+        chain.Reduce();
+        return chain.Finish(64);
+    }
+
+    /// <summary>16 ids of 1,000 embeddings of 64 numbers, then 128 and 10 units. Hidden: the graph adds 0 to the ids, so that their bounds cannot be read from it.</summary>
+    public static ModelProto Embedding(bool hidden)
+    {
+        var chain = new Chain(hidden ? "embedding-hidden" : "embedding", [Tokens], "ids", DataType.Int64);
+        if (hidden)
+            chain.Add("Add", chain.Zero());
+        chain.LookUp(chain.Weight(1000, 64));
+        chain.Add("Flatten");
+        chain.Add("Gemm", chain.Weight(Tokens * 64, 128), chain.Weight(128));
+        chain.Add("Relu");
+        chain.Add("Gemm", chain.Weight(128, 10), chain.Weight(10));
+        return chain.Finish(10);
+    }
+
     private sealed class Chain
     {
         private readonly GraphProto _graph = new();
         private readonly Random _random = new(1);
-        private string _last = "x";
+        private string _last;
 
-        public Chain(string name, long[] row)
+        public Chain(string name, long[] row, string input = "x", DataType type = DataType.Float)
         {
             _graph.Name = name;
-            _graph.Input.Add(Value("x", row));
+            _last = input;
+            _graph.Input.Add(Value(input, row, type));
+        }
+
+        public string Zero()
+        {
+            var tensor = new TensorProto { Name = "zero", DataType = (int)DataType.Int64, RawData = ByteString.CopyFrom(new byte[8]) };
+            tensor.Dims.Add(1);
+            _graph.Initializer.Add(tensor);
+            return tensor.Name;
+        }
+
+        public void LookUp(string table)
+        {
+            var node = Add("Gather");
+            node.Input.Insert(0, table);
+        }
+
+        public void Reduce()
+        {
+            var node = Add("ReduceMean");
+            var axes = new AttributeProto { Name = "axes", Type = AttributeProto.Types.AttributeType.Ints };
+            axes.Ints.Add(1);
+            node.Attribute.Add(axes);
+            node.Attribute.Add(new AttributeProto { Name = "keepdims", Type = AttributeProto.Types.AttributeType.Int, I = 0 });
         }
 
         public string Weight(params long[] shape)
@@ -83,18 +134,18 @@ internal static class BenchGraphs
 
         public ModelProto Finish(long outputs)
         {
-            _graph.Output.Add(Value(_last, [outputs]));
+            _graph.Output.Add(Value(_last, [outputs], DataType.Float));
             var model = new ModelProto { IrVersion = 8, Graph = _graph };
             model.OpsetImport.Add(new OperatorSetIdProto { Version = 17 });
             return model;
         }
 
-        private static ValueInfoProto Value(string name, long[] row)
+        private static ValueInfoProto Value(string name, long[] row, DataType type)
         {
             var shape = new TensorShapeProto();
             shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = "batch" });
-            shape.Dim.AddRange(row.Select(r => new TensorShapeProto.Types.Dimension { DimValue = r }));
-            return new() { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.TensorType { ElemType = (int)DataType.Float, Shape = shape } } };
+            shape.Dim.AddRange(row.Select((r, axis) => r < 0 ? new TensorShapeProto.Types.Dimension { DimParam = $"free{axis}" } : new TensorShapeProto.Types.Dimension { DimValue = r }));
+            return new() { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.TensorType { ElemType = (int)type, Shape = shape } } };
         }
     }
 }
