@@ -89,6 +89,9 @@ public interface IModelHost : IAsyncDisposable
     /// <param name="now">The time to put on the reports.</param>
     IReadOnlyList<ModelLoad> Loads(DateTimeOffset now);
 
+    /// <summary>What was computed since the process started, by model version.</summary>
+    IReadOnlyList<ModelStatistics> Statistics();
+
     /// <summary>Makes a request of an image that is decoded already.</summary>
     /// <param name="model">A version with an image pipeline.</param>
     /// <param name="planar">Bytes, channels × height × width, in the pipeline's size.</param>

@@ -131,6 +131,9 @@ public sealed class ModelHost : IModelHost
     public IReadOnlyList<ModelLoad> Loads(DateTimeOffset now) => [.. _models.Loaded().Select(loaded => loaded.Load(now)).OfType<ModelLoad>()];
 
     /// <inheritdoc/>
+    public IReadOnlyList<ModelStatistics> Statistics() => _metrics.Statistics();
+
+    /// <inheritdoc/>
     public PreparedRequest PreparePixels(ServedModel model, ReadOnlySpan<byte> planar)
     {
         ArgumentNullException.ThrowIfNull(model);

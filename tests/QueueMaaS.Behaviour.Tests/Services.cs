@@ -17,6 +17,9 @@ public sealed class Embedded_jobs(EmbeddedService service) : JobCases(service);
 public sealed class Embedded_bus(EmbeddedService service) : BusCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_open_inference(EmbeddedService service) : OpenInferenceCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_catalog(EmbeddedService service) : CatalogCases(service);
 
 [Collection("embedded")]
@@ -30,6 +33,9 @@ public sealed class Servers_jobs(ServersService service) : JobCases(service);
 
 [Collection("servers")]
 public sealed class Servers_bus(ServersService service) : BusCases(service);
+
+[Collection("servers")]
+public sealed class Servers_open_inference(ServersService service) : OpenInferenceCases(service);
 
 [Collection("servers")]
 public sealed class Servers_catalog(ServersService service) : CatalogCases(service);

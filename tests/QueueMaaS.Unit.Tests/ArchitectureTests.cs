@@ -16,6 +16,7 @@ public sealed class ArchitectureTests
     [InlineData("QueueMaaS.Storage", "QueueMaaS.Contracts QueueMaaS.Jobs")]
     [InlineData("QueueMaaS.Messaging", "QueueMaaS.Contracts QueueMaaS.Jobs")]
     [InlineData("QueueMaaS.Api", "QueueMaaS.Contracts QueueMaaS.Jobs QueueMaaS.Data QueueMaaS.Inference")]
+    [InlineData("QueueMaaS.OpenInference", "QueueMaaS.Contracts QueueMaaS.Jobs QueueMaaS.Inference")]
     public void A_project_refers_only_inwards(string project, string allowed)
     {
         var refers = Assembly.Load(project).GetReferencedAssemblies().Select(name => name.Name!).Where(name => name.StartsWith("QueueMaaS", StringComparison.Ordinal));

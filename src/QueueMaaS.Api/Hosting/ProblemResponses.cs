@@ -23,7 +23,7 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         };
         if (problem.Code is ProblemCodes.InternalError or ProblemCodes.Unavailable)
             LogBroke(logger, exception, httpContext.Request.Method, httpContext.Request.Path);
-        var status = StatusOf(problem.Code);
+        var status = ProblemStatus.Of(problem.Code);
         httpContext.Response.StatusCode = status;
         if (status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests)
             httpContext.Response.Headers.RetryAfter = "5";
@@ -48,19 +48,6 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         details.Detail ??= sentence;
         details.Extensions["code"] = code;
     }
-
-    public static int StatusOf(string code) => code switch
-    {
-        ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.NotFound => StatusCodes.Status404NotFound,
-        ProblemCodes.JobStateConflict or ProblemCodes.IdempotencyConflict => StatusCodes.Status409Conflict,
-        ProblemCodes.TooLarge or ProblemCodes.ArchiveTooLarge => StatusCodes.Status413PayloadTooLarge,
-        ProblemCodes.UnsupportedEncoding => StatusCodes.Status415UnsupportedMediaType,
-        ProblemCodes.InvalidRequest or ProblemCodes.UnknownField => StatusCodes.Status400BadRequest,
-        ProblemCodes.QueueFull => StatusCodes.Status429TooManyRequests,
-        ProblemCodes.Unavailable => StatusCodes.Status503ServiceUnavailable,
-        ProblemCodes.InternalError => StatusCodes.Status500InternalServerError,
-        _ => StatusCodes.Status422UnprocessableEntity,
-    };
 
     private static ProblemDetails ToDetails(Problem problem, int status)
     {

@@ -25,7 +25,7 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
         try
         {
             var started = batcher.Now;
-            RecordWaits(batch, started);
+            batcher.Waited(batch, Name(batch.Reason), started);
             Compute(batch, StillWanted(batch.Entries), started);
         }
         catch (Exception e)
@@ -188,15 +188,6 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
                 batcher.Fail(owner, Failure(e));
             }
         }
-    }
-
-    private void RecordWaits(ClosedBatch batch, TimeSpan started)
-    {
-        if (!batcher.Metrics.RecordsQueue)
-            return;
-        var tags = batcher.Tags(Name(batch.Reason));
-        foreach (var entry in batch.Entries)
-            batcher.Metrics.Queued(tags, started - entry.ArrivedAt);
     }
 
     private static List<RequestPart> StillWanted(IReadOnlyList<QueueEntry> entries)

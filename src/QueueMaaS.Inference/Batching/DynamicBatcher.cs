@@ -17,6 +17,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
     private readonly Stack<BatchWorker> _idle = new();
     private readonly BatchWorker[] _workers;
     private readonly BatchCosts _costs = new();
+    private readonly BatchStatistics _statistics;
     private readonly LatencyTuner? _tuner;
     private readonly OrderedAnswers? _order;
     private readonly Action<IThreadPoolWorkItem> _schedule;
@@ -54,6 +55,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
         _workers = instances.Select(i => new BatchWorker(this, i)).ToArray();
         foreach (var worker in _workers)
             _idle.Push(worker);
+        _statistics = metrics.StatisticsOf(settings.Model, settings.Version);
         metrics.Track(this);
     }
 
@@ -212,6 +214,28 @@ public sealed class DynamicBatcher : IAsyncDisposable
     {
         _costs.Observe(lane, rows, computed);
         _metrics.Batch(Tags(reason), rows, computed);
+        _statistics.Batch(rows, computed, _time.GetUtcNow());
+    }
+
+    /// <summary>The computation of a batch begins: its requests have waited until now.</summary>
+    internal void Waited(ClosedBatch batch, string reason, TimeSpan started)
+    {
+        var (requests, waited) = (0, TimeSpan.Zero);
+        foreach (var entry in batch.Entries)
+        {
+            // A large request counts once, however many parts it has.
+            if (((RequestPart)entry).Index > 0)
+                continue;
+            requests++;
+            waited += started - entry.ArrivedAt;
+        }
+
+        _statistics.Queued(requests, waited);
+        if (!_metrics.RecordsQueue)
+            return;
+        var tags = Tags(reason);
+        foreach (var entry in batch.Entries)
+            _metrics.Queued(tags, started - entry.ArrivedAt);
     }
 
     /// <summary>A request was answered: what it took may change the batch size and the delay.</summary>
@@ -242,6 +266,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
         if (!request.TryFail(problem))
             return;
         _metrics.Failed(Tags(), problem.Problem.Code);
+        _statistics.Failed();
         if (request.Parts.Length == 1)
             return;
         lock (_gate)
@@ -343,6 +368,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
     private Task<BatchResponse> Refuse(ProblemException problem)
     {
         _metrics.Failed(Tags(), problem.Problem.Code);
+        _statistics.Failed();
         return Task.FromException<BatchResponse>(problem);
     }
 

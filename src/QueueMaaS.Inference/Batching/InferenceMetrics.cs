@@ -18,6 +18,7 @@ public sealed class InferenceMetrics : IDisposable
     private readonly Counter<long> _failed;
     private readonly Counter<long> _reused;
     private readonly ConcurrentDictionary<DynamicBatcher, bool> _batchers = new();
+    private readonly ConcurrentDictionary<(string Model, int Version), BatchStatistics> _statistics = new();
 
     /// <summary>Makes the instruments, from <paramref name="factory"/> where the host has one.</summary>
     public InferenceMetrics(IMeterFactory? factory = null)
@@ -46,6 +47,11 @@ public sealed class InferenceMetrics : IDisposable
         _meter.CreateObservableGauge("queuemaas_models_loaded", models, null, "Model versions in memory or being loaded.");
         _meter.CreateObservableGauge("queuemaas_models_loaded_bytes", bytes, "By", "Weights of the model versions in memory.");
     }
+
+    /// <summary>What was computed since the process started, by model version; a version that left the memory keeps its numbers.</summary>
+    internal IReadOnlyList<ModelStatistics> Statistics() => [.. _statistics.Select(static s => s.Value.Read(s.Key.Model, s.Key.Version))];
+
+    internal BatchStatistics StatisticsOf(string model, int version) => _statistics.GetOrAdd((model, version), static _ => new());
 
     internal void Track(DynamicBatcher batcher) => _batchers[batcher] = true;
 

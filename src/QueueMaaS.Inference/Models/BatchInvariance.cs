@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.OnnxRuntime;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
 using QueueMaaS.Inference.Sessions;
@@ -55,9 +56,9 @@ internal static class BatchInvariance
             {
                 together = session.Run([.. order.Select(i => rows[i])], CancellationToken.None);
             }
-            catch (ProblemException e)
+            catch (OnnxRuntimeException e)
             {
-                return new(false, $"A batch of {order.Length} rows fails although each row alone does not, so each request is computed by itself. {e.Problem.Message}", Sizes: sizes);
+                return new(false, $"A batch of {order.Length} rows fails although each row alone does not, so each request is computed by itself. {OnnxFailure.OnRun(e).Problem.Message}", Sizes: sizes);
             }
 
             for (var output = 0; output < together.Count; output++)

@@ -87,7 +87,7 @@ internal sealed class LoadedModel : IAsyncDisposable
                 session.Run(largest, CancellationToken.None);
             }
         }
-        catch (ProblemException)
+        catch (Exception e) when (e is ProblemException or Microsoft.ML.OnnxRuntime.OnnxRuntimeException)
         {
             return;
         }

@@ -32,7 +32,8 @@ public sealed class OnnxSession : IModelInstance
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ProblemException"><c>model_execution_failed</c>, with ONNX Runtime's reason.</exception>
+    /// <exception cref="ProblemException"><c>model_execution_failed</c>, with ONNX Runtime's reason: for a single member.</exception>
+    /// <exception cref="OnnxRuntimeException">The computation of several members failed. Its text is for no caller, who hears of the failing member's own run, so nothing is spent on it.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was set.</exception>
     public IReadOnlyList<TensorBuffer> Run(IReadOnlyList<BatchMember> members, CancellationToken stop)
     {
@@ -50,7 +51,7 @@ public sealed class OnnxSession : IModelInstance
                 copies[i] = Copy(outputs[i], i);
             return copies;
         }
-        catch (OnnxRuntimeException e)
+        catch (OnnxRuntimeException e) when (members.Count == 1 || stop.IsCancellationRequested)
         {
             stop.ThrowIfCancellationRequested();
             throw OnnxFailure.OnRun(e);

@@ -7,6 +7,7 @@ using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Messaging;
+using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
 using QueueMaaS.Storage.Database;
 using QueueMaaS.Training.Jobs;
@@ -29,8 +30,7 @@ public static partial class QueueMaaSHost
         var storage = builder.Configuration.GetSection(StorageOptions.Section).Get<StorageOptions>() ?? new StorageOptions();
         var bus = builder.Configuration.GetSection(BusOptions.Section).Get<BusOptions>() ?? new BusOptions();
         CheckTogether(roles, storage, bus);
-        if (builder.Configuration[WebHostDefaults.ServerUrlsKey] is null)
-            builder.WebHost.UseUrls(DefaultUrl);
+        Listen(builder);
         // What a stop must wait for: jobs handed back, then the bus closed.
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
 
@@ -46,8 +46,30 @@ public static partial class QueueMaaSHost
         app.MapQueueMaaSHealth();
         if (roles.HasFlag(Roles.Api))
             app.MapQueueMaaSApi();
+        if (roles.HasFlag(Roles.Inference))
+            app.MapOpenInference();
         app.Lifetime.ApplicationStarted.Register(() => SayWhatRuns(app, roles, storage, bus));
         return app;
+    }
+
+    /// <summary>gRPC without TLS needs an address of its own: HTTP/1.1 and HTTP/2 cannot be told apart on one.</summary>
+    private static void Listen(WebApplicationBuilder builder)
+    {
+        var urls = builder.Configuration[WebHostDefaults.ServerUrlsKey] ?? DefaultUrl;
+        var grpc = builder.Configuration[$"{OpenInferenceOptions.Section}:{nameof(OpenInferenceOptions.GrpcUrl)}"];
+        if (string.IsNullOrEmpty(grpc))
+        {
+            builder.WebHost.UseUrls(urls);
+            return;
+        }
+
+        if (!Uri.TryCreate(grpc, UriKind.Absolute, out var address) || address.Scheme != Uri.UriSchemeHttp)
+            throw new SettingsException("OpenInference:GrpcUrl must be an address such as http://0.0.0.0:8001.");
+        // Endpoints of the configuration replace the plain addresses, so all are put there; they are bound in the order of their names.
+        var endpoints = urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(static (url, index) => new KeyValuePair<string, string?>($"Kestrel:Endpoints:Http{index}:Url", url));
+        builder.Configuration.AddInMemoryCollection([.. endpoints, new("Kestrel:Endpoints:OpenInference:Url", grpc), new("Kestrel:Endpoints:OpenInference:Protocols", "Http2")]);
+        builder.WebHost.UseSetting(WebHostDefaults.ServerUrlsKey, "");
     }
 
     /// <summary>Brings the database up to date, where settings or the embedded default ask for it, and refuses to run on one that is not.</summary>
@@ -73,6 +95,7 @@ public static partial class QueueMaaSHost
         services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
             .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();
     }
@@ -87,6 +110,7 @@ public static partial class QueueMaaSHost
         if (roles.HasFlag(Roles.Inference))
         {
             services.AddInferenceExecutors();
+            services.AddOpenInference();
             works[JobKind.Inference] = inference.Prefetch;
             works[JobKind.Batch] = 8;
             works[JobKind.Chunk] = 2;

@@ -20,6 +20,8 @@ public abstract class ServiceFixture : IAsyncLifetime
     public QueueMaaSClient Api { get; private set; } = null!;
     public BusJobClient Bus => _app!.Services.GetRequiredService<BusJobClient>();
     public IJobStore Jobs => _app!.Services.GetRequiredService<IJobStore>();
+    /// <summary>Where the Open Inference Protocol is served over gRPC.</summary>
+    public string GrpcAddress => new Uri(_app!.Urls.Last()).Authority;
     public WebhookReceiver Webhooks { get; } = new();
 
     /// <summary>The broker's address; null where the bus lives in the process.</summary>
@@ -30,7 +32,7 @@ public abstract class ServiceFixture : IAsyncLifetime
         await Webhooks.StartAsync();
         string[] common =
         [
-            "--urls=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
+            "--urls=http://127.0.0.1:0", "--OpenInference:GrpcUrl=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
             "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Jobs:MaxSubmissionBytes=100000",
             "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
         ];

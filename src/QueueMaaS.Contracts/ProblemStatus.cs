@@ -1,0 +1,19 @@
+namespace QueueMaaS.Contracts;
+
+/// <summary>The HTTP status that goes with a problem's code.</summary>
+public static class ProblemStatus
+{
+    /// <summary>From 400 to 503; 422 where the request was understood but cannot be done.</summary>
+    public static int Of(string code) => code switch
+    {
+        ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.NotFound => 404,
+        ProblemCodes.JobStateConflict or ProblemCodes.IdempotencyConflict => 409,
+        ProblemCodes.TooLarge or ProblemCodes.ArchiveTooLarge => 413,
+        ProblemCodes.UnsupportedEncoding or ProblemCodes.UnsupportedMediaType => 415,
+        ProblemCodes.InvalidRequest or ProblemCodes.UnknownField => 400,
+        ProblemCodes.QueueFull => 429,
+        ProblemCodes.Unavailable => 503,
+        ProblemCodes.InternalError => 500,
+        _ => 422,
+    };
+}

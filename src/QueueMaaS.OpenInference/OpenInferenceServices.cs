@@ -1,0 +1,33 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using QueueMaaS.OpenInference.Grpc;
+using QueueMaaS.OpenInference.Http;
+using QueueMaaS.OpenInference.Protocol;
+
+namespace QueueMaaS.OpenInference;
+
+/// <summary>The Open Inference Protocol over HTTP and gRPC, through the same batcher as the jobs.</summary>
+public static class OpenInferenceServices
+{
+    /// <summary>For processes with the inference role: they compute where they are asked, without a queue between.</summary>
+    public static IServiceCollection AddOpenInference(this IServiceCollection services)
+    {
+        services.TryAddSingleton<ServedModels>();
+        services.AddGrpc(static grpc =>
+        {
+            grpc.EnableDetailedErrors = false;
+            grpc.Interceptors.Add<GrpcProblems>();
+        });
+        services.AddSingleton<IConfigureOptions<global::Grpc.AspNetCore.Server.GrpcServiceOptions>, GrpcLimits>();
+        return services;
+    }
+
+    /// <summary>Maps <c>/v2</c> and the gRPC service.</summary>
+    public static void MapOpenInference(this WebApplication app)
+    {
+        app.MapProtocolRoutes();
+        app.MapGrpcService<InferenceService>();
+    }
+}
