@@ -18,6 +18,8 @@ public static class OpenInferenceServices
         services.AddGrpc(static grpc =>
         {
             grpc.EnableDetailedErrors = false;
+            // Its catch-all route would answer for routes that are not its own.
+            grpc.IgnoreUnknownServices = true;
             grpc.Interceptors.Add<GrpcProblems>();
         });
         services.AddSingleton<IConfigureOptions<global::Grpc.AspNetCore.Server.GrpcServiceOptions>, GrpcLimits>();
