@@ -1,7 +1,15 @@
 using System.Globalization;
+using Google.Protobuf;
 using QueueMaaS.Bench;
 
 // dotnet run -c Release --project bench/QueueMaaS.Bench -- [what] [seconds per line, or minutes for soak]
+// dotnet run -c Release --project bench/QueueMaaS.Bench -- model mlp|cnn-small|sequence FILE
+if (args is ["model", var kind, var file])
+{
+    File.WriteAllBytes(file, MessageExtensions.ToByteArray(kind switch { "mlp" => BenchGraphs.Mlp(), "cnn-small" => BenchGraphs.CnnSmall(), _ => BenchGraphs.Sequence() }));
+    return 0;
+}
+
 var what = args.Length > 0 ? args[0] : "all";
 var length = args.Length > 1 ? double.Parse(args[1], CultureInfo.InvariantCulture) : 10;
 var benches = new Dictionary<string, Func<double, Task>>(StringComparer.Ordinal)

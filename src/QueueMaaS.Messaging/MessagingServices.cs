@@ -35,6 +35,8 @@ public static class MessagingServices
                     ConfigureMessages(rabbit);
                     rabbit.Message<JobEvent>(message => message.SetEntityName(BusNames.EventsExchange));
                     rabbit.Publish<JobEvent>(publish => publish.ExchangeType = "topic");
+                    // Whoever wants to hear of events can bind a queue before the first one.
+                    rabbit.DeployPublishTopology = true;
                     Configure(context, rabbit, roles, options.SubmissionPrefetch, (endpoint, prefetch) =>
                     {
                         if (options.QueueType == "quorum")

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using QueueMaaS.Behaviour.Tests.Setup;
 
 namespace QueueMaaS.Behaviour.Tests;
@@ -10,7 +9,7 @@ public sealed class DemoTests
     [Fact]
     public async Task The_demo_goes_the_whole_circle()
     {
-        var (exitCode, output) = await RunAsync("--epochs", "3");
+        var (exitCode, output) = await ProgramRun.RunAsync("demo", "--epochs", "3");
 
         exitCode.ShouldBe(0, output);
         output.ShouldContain("inference jobs over the bus");
@@ -24,37 +23,11 @@ public sealed class DemoTests
     [InlineData("nowhere", "--data", "/nowhere")]
     public async Task What_cannot_work_is_said_in_a_sentence_before_anything_is_made(string word, params string[] arguments)
     {
-        var (exitCode, output) = await RunAsync(arguments);
+        var (exitCode, output) = await ProgramRun.RunAsync(["demo", .. arguments]);
 
         exitCode.ShouldBe(1, output);
         output.ShouldContain(word.Split(' ')[0]);
         output.ShouldNotContain("   at ", customMessage: "no stack trace");
         output.ShouldNotContain("epoch 1/");
-    }
-
-    private static async Task<(int ExitCode, string Output)> RunAsync(params string[] arguments)
-    {
-        var folder = Directory.CreateTempSubdirectory("queuemaas-demo-test-");
-        try
-        {
-            var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll"), "demo", .. arguments])
-            {
-                WorkingDirectory = folder.FullName,
-                UseShellExecute = false,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
-            foreach (var name in (string[])["Bus__RabbitMq", "Storage__PostgreSql", "Storage__Redis"])
-                start.Environment.Remove(name);
-            using var process = Process.Start(start)!;
-            var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-            var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-            return (process.ExitCode, await output + await errors);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
     }
 }

@@ -34,6 +34,12 @@ public sealed class Servers_jobs(ServersService service) : JobCases(service);
 [Collection("servers")]
 public sealed class Servers_bus(ServersService service) : BusCases(service);
 
+[Collection("embedded")]
+public sealed class Embedded_perf(EmbeddedService service) : PerfCases(service);
+
+[Collection("servers")]
+public sealed class Servers_perf(ServersService service) : PerfCases(service);
+
 [Collection("servers")]
 public sealed class Servers_open_inference(ServersService service) : OpenInferenceCases(service);
 

@@ -54,6 +54,7 @@ public sealed partial class JobRunner : IAsyncDisposable
         var end = await AttemptAsync(job, lease, stop.Token, stopping);
         if (end is null)
             return;
+        lease.End();
         JobTelemetry.RecordEnd(job, end, _time.GetUtcNow());
         if (!await StoreAsync(end))
         {

@@ -30,6 +30,7 @@ public sealed partial class LeaseKeeper(
                 _held.TryRemove(new KeyValuePair<string, Held>(job.Id, held));
                 held.Lost.Dispose();
             },
+            () => held.Ending = true,
             held.Lost.Token);
     }
 
@@ -54,7 +55,7 @@ public sealed partial class LeaseKeeper(
             {
                 if (standing.Contains(held.Claim))
                     held.RenewedAt = time.GetTimestamp();
-                else
+                else if (!held.Ending)
                     Lose(held, "another worker took it over, or it was cancelled");
             }
         }
@@ -100,14 +101,20 @@ public sealed partial class LeaseKeeper(
         public TimeSpan Lease { get; } = lease;
         public CancellationTokenSource Lost { get; } = lost;
         public long RenewedAt { get; set; } = renewedAt;
+
+        /// <summary>Its end is being stored: that it runs no more is no sign of another worker, and the store refuses a stale end itself.</summary>
+        public bool Ending { get; set; }
     }
 }
 
 /// <summary>A lease that is being renewed.</summary>
-public sealed class KeptLease(Action release, CancellationToken lost) : IDisposable
+public sealed class KeptLease(Action release, Action ending, CancellationToken lost) : IDisposable
 {
     /// <summary>Cancelled when the claim no longer stands: stop, and write nothing more.</summary>
     public CancellationToken Lost { get; } = lost;
+
+    /// <summary>The work is done and its end is about to be stored. The lease is still renewed.</summary>
+    public void End() => ending();
 
     public void Dispose() => release();
 }

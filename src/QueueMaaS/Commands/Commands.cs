@@ -4,12 +4,12 @@ using QueueMaaS.Serving;
 
 namespace QueueMaaS.Commands;
 
-/// <summary>The command line: <c>serve</c>, <c>migrate</c>, <c>health</c>, <c>demo</c>. What a command does not know goes to the settings.</summary>
+/// <summary>The command line: <c>serve</c>, <c>migrate</c>, <c>health</c>, <c>demo</c>, <c>perf</c>. What a command does not know goes to the settings.</summary>
 internal static class CommandLine
 {
     public static RootCommand Create() => new("QueueMaaS: train, deploy and run models through a queue")
     {
-        Serve(), Migrate(), Health(), Demo(),
+        Serve(), Migrate(), Health(), Demo(), PerfCommand.Create(GuardAsync),
     };
 
     private static Command Serve()
@@ -90,7 +90,7 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync("Stopped.");
             return 130;
         }
-        catch (Exception exception) when (exception is SettingsException or DemoFailedException or Contracts.ProblemException or Microsoft.Extensions.Options.OptionsValidationException)
+        catch (Exception exception) when (exception is SettingsException or DemoFailedException or Perf.PerfException or Contracts.ProblemException or Microsoft.Extensions.Options.OptionsValidationException)
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;
