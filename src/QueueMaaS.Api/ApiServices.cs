@@ -58,7 +58,9 @@ public static class ApiServices
         app.MapJobs();
         app.MapCatalog();
         app.MapOpenApi("/openapi/{documentName}.json");
-        app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API"));
+        app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API")
+            // The page asks nothing of the world outside, and offers nothing that this service does not do.
+            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools());
         app.MapGet("/", () => Results.Redirect("/docs")).ExcludeFromDescription();
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
@@ -7,7 +8,7 @@ using QueueMaaS.Contracts;
 namespace QueueMaaS.Api.Hosting;
 
 /// <summary>The OpenAPI document, beyond what the routes' signatures say: what a job's input and output look like, headers, examples and errors.</summary>
-internal static class ApiDocument
+internal static partial class ApiDocument
 {
     private const string ProblemSchema = "ProblemDetails";
     private static readonly Type[] Inputs = [typeof(InferenceInput), typeof(TrainingInput), typeof(BatchInput)];
@@ -20,6 +21,12 @@ internal static class ApiDocument
         options.AddOperationTransformer((operation, context, _) =>
         {
             Complete(operation, context);
+            return Task.CompletedTask;
+        });
+        options.AddSchemaTransformer(static (schema, _, _) =>
+        {
+            if (schema.Description is { } description)
+                schema.Description = Plain(description);
             return Task.CompletedTask;
         });
         options.AddDocumentTransformer(CompleteAsync);
@@ -68,11 +75,23 @@ internal static class ApiDocument
         document.AddComponent<IOpenApiSchema>(ProblemSchema, Problem());
         foreach (var type in Inputs.Concat(Outputs).Concat(Progress).Concat(Lines))
             document.AddComponent<IOpenApiSchema>(type.Name, await context.GetOrCreateSchemaAsync(type, parameterDescription: null, cancellationToken));
+        foreach (var property in document.Components!.Schemas!.Values.SelectMany(static schema => schema.Properties?.Values ?? []))
+        {
+            if (property.Description is { } said)
+                property.Description = Plain(said);
+        }
+
         Choose(document, nameof(JobSubmission), "input", "By `kind`: an inference, training or batch input.", Inputs);
         Choose(document, nameof(Job), "input", "What it was asked to do, by `kind`.", Inputs);
         Choose(document, nameof(Job), "output", "The result, once succeeded, by `kind`.", Outputs);
         Choose(document, nameof(Job), "progress", "The worker's latest report, by `kind`.", Progress);
     }
+
+    /// <summary>References in our documentation come out with the names and types of C#; users of the API know the JSON names.</summary>
+    private static string Plain(string description) => CodeReference().Replace(System.Net.WebUtility.HtmlDecode(description), static found => $"`{char.ToLowerInvariant(found.Groups["member"].Value[0])}{found.Groups["member"].Value[1..]}`");
+
+    [GeneratedRegex(@"(?:(?:\w+(?:<[^.()]*>)?\?|\w+<[^.()]*>|string|int|long|double|bool|[A-Z][a-z]+[A-Z]\w*) )?\b[A-Z][a-z]\w*\.(?<member>[A-Z]\w*)\b", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex CodeReference();
 
     private static void Choose(OpenApiDocument document, string schema, string property, string description, Type[] choices)
     {
