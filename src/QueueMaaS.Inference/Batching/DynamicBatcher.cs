@@ -126,21 +126,21 @@ public sealed class DynamicBatcher : IAsyncDisposable
         var deadline = request.Deadline is { } d ? now + (d - _time.GetUtcNow()) : now + _settings.DefaultTimeout;
         var runLate = request.RunLate ?? _settings.RunLate;
         if (deadline <= now && !runLate)
-            return Refuse(DeadlineExceeded());
+            return Refuse(Refusals.DeadlineExceeded());
         var pending = new PendingRequest(request, _settings.MaxBatchSize, request.Alone || _single, deadline, runLate);
         pending.Expect(cancellationToken);
         BatchWorker? next;
         lock (_gate)
         {
             if (_closing)
-                return Refuse(ShuttingDown());
+                return Refuse(Refusals.ShuttingDown());
             if (!runLate && deadline is { } by && MissedBy(by, request, now) is { } estimate)
-                return Refuse(Unmeetable(estimate, by - now));
+                return Refuse(Refusals.Unmeetable(estimate, by - now));
             for (var i = 0; i < pending.Parts.Length; i++)
             {
                 // Only the first part can be refused; those behind it wait outside, or a large request could never enter.
                 if (_queue.Offer(pending.Parts[i], now, _settings.RejectWhenFull && i == 0) == EntryState.Gone)
-                    return Refuse(QueueFull());
+                    return Refuse(Refusals.QueueFull(_settings, _queue.Rows, _queue.Bytes));
             }
 
             // No worker can take a part before the lock is let go.
@@ -362,7 +362,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
     private void Fail(IReadOnlyList<QueueEntry> expired)
     {
         foreach (var entry in expired)
-            Fail(((RequestPart)entry).Owner, DeadlineExceeded());
+            Fail(((RequestPart)entry).Owner, Refusals.DeadlineExceeded());
     }
 
     private Task<BatchResponse> Refuse(ProblemException problem)
@@ -399,22 +399,4 @@ public sealed class DynamicBatcher : IAsyncDisposable
             first = worker.ExpectedEnd < first ? worker.ExpectedEnd : first;
         return first > now ? first - now : TimeSpan.Zero;
     }
-
-    private static ProblemException Unmeetable(BatchEstimate estimate, TimeSpan left) => new(
-        ProblemCodes.DeadlineExceeded,
-        $"The request cannot be answered in the {left.TotalMilliseconds:0.#} ms left to its deadline: by what waits before it and what batches take, it would start in {estimate.Start.TotalMilliseconds:0.#} ms and finish in {estimate.Finish.TotalMilliseconds:0.#} ms. Give it more time, a higher priority, or add workers.",
-        ("expectedStartMs", Math.Round(estimate.Start.TotalMilliseconds, 1)), ("expectedFinishMs", Math.Round(estimate.Finish.TotalMilliseconds, 1)));
-
-    private static ProblemException DeadlineExceeded() => new(
-        ProblemCodes.DeadlineExceeded, "The request's deadline passed before its computation could start. Give it more time, a higher priority, or add workers.");
-
-    private ProblemException QueueFull() => new(
-        ProblemCodes.QueueFull,
-        $"The queue of model '{_settings.Model}' version {_settings.Version} is full ({_queue.Rows} of {_settings.MaxQueueRows} rows, {_queue.Bytes} of {_settings.MaxQueueBytes} bytes). Try again in a moment, or add workers.",
-        ("model", _settings.Model), ("version", _settings.Version), ("maxQueueRows", _settings.MaxQueueRows))
-    { IsTransient = true };
-
-    private static ProblemException ShuttingDown() => new(
-        ProblemCodes.Unavailable, "The model is being unloaded on this worker. Try again.")
-    { IsTransient = true };
 }
