@@ -41,6 +41,8 @@ public static class ApiServices
     {
         services.AddOpenApi("v1", ApiDocument.Describe);
         services.AddHostedService<JobGauges>();
+        services.AddSingleton<ModelRegistration>();
+        services.AddSingleton<ModelImporter>();
         return services;
     }
 
@@ -57,6 +59,7 @@ public static class ApiServices
     {
         app.MapJobs();
         app.MapCatalog();
+        app.MapUploads();
         app.MapOpenApi("/openapi/{documentName}.json");
         app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API")
             // The page asks nothing of the world outside, and offers nothing that this service does not do.

@@ -172,4 +172,11 @@ public sealed record ClassCount(string Name, int Count);
 public sealed record Artifact(string Id, long Bytes);
 
 /// <summary>Where an alias points.</summary>
-public sealed record ModelAlias(string Name, string Alias, int Version);
+/// <param name="Name">The model's name.</param>
+/// <param name="Alias">The alias.</param>
+/// <param name="Version">The version it points at.</param>
+public sealed record ModelAlias(string Name, string Alias, int Version)
+{
+    /// <summary>The share of the requests that name the model alone (no version, no alias) which goes to this alias' version instead of to <c>production</c>, over 0 to 1. Default: none.</summary>
+    public double? Share { get; init; }
+}

@@ -108,6 +108,16 @@ public static class ProblemCodes
     public const string ArchivePathEscape = "archive_path_escape";
     /// <summary>The archive unpacks to more than the limits allow.</summary>
     public const string ArchiveTooLarge = "archive_too_large";
+    /// <summary>No upload has this id: it never began, is done, was ended, or was left alone for too long.</summary>
+    public const string UploadNotFound = "upload_not_found";
+    /// <summary>The part sent does not begin where the upload stands, or another part is being written.</summary>
+    public const string UploadOffsetConflict = "upload_offset_conflict";
+    /// <summary>The file has another checksum than was said.</summary>
+    public const string ChecksumMismatch = "checksum_mismatch";
+    /// <summary>The address or path may not be imported from.</summary>
+    public const string ImportRefused = "import_refused";
+    /// <summary>What the address or path leads to could not be fetched.</summary>
+    public const string ImportFailed = "import_failed";
     /// <summary>No artifact has this hash.</summary>
     public const string ArtifactNotFound = "artifact_not_found";
     /// <summary>The training preset or specification is not known or does not fit the data.</summary>

@@ -41,9 +41,9 @@ public static class OnnxFile
         return model;
     }
 
-    /// <summary>Checks the structure that every model has, and that all its weights are inside it.</summary>
-    /// <exception cref="ProblemException"><c>not_an_onnx_model</c> (a part is missing) or <c>external_data_missing</c> (weights in another file).</exception>
-    public static void Validate(ModelProto model)
+    /// <summary>Checks the structure that every model has, and that all its weights are there: inside it or, where a <paramref name="folder"/> is given, in files of that folder.</summary>
+    /// <exception cref="ProblemException"><c>not_an_onnx_model</c> (a part is missing), <c>external_data_missing</c> (weights in a file that is not there) or <c>archive_path_escape</c> (in one outside the folder).</exception>
+    public static void Validate(ModelProto model, string? folder = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         RequireModel(model);
@@ -56,13 +56,18 @@ public static class OnnxFile
         }
 
         var external = ExternalData(model);
-        if (external.Count > 0)
+        if (folder is not null)
+        {
+            foreach (var (tensor, file) in external)
+                RequireFile(folder, tensor, file);
+        }
+        else if (external.Count > 0)
         {
             var (tensor, file) = external[0];
             throw new ProblemException(
                 ProblemCodes.ExternalDataMissing,
                 $"The weights of tensor '{tensor}' are kept in a second file, '{file}'{(external.Count > 1 ? $" ({external.Count} tensors in all)" : "")}, which is not part of this one. "
-                + "Save the model as a single file (in Python: onnx.save(onnx.load('model.onnx'), 'single.onnx', save_as_external_data=False)) and upload that.",
+                + "Save the model as a single file (in Python: onnx.save(onnx.load('model.onnx'), 'single.onnx', save_as_external_data=False)), or pack it with that file as a zip, and upload that.",
                 ("tensor", tensor), ("file", file), ("tensors", external.Count));
         }
     }
@@ -86,6 +91,16 @@ public static class OnnxFile
             .Where(t => t.DataLocation == TensorProto.Types.DataLocation.External || t.ExternalData.Count > 0)
             .Select(t => (t.Name, t.ExternalData.FirstOrDefault(e => e.Key == "location")?.Value ?? "(unnamed)"))
             .ToList();
+    }
+
+    private static void RequireFile(string folder, string tensor, string file)
+    {
+        var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) + Path.DirectorySeparatorChar;
+        var path = Path.GetFullPath(Path.Combine(root, file));
+        if (!path.StartsWith(root, StringComparison.Ordinal))
+            throw new ProblemException(ProblemCodes.ArchivePathEscape, $"The weights of tensor '{tensor}' are said to lie in '{file}', outside the archive. Use relative paths beside the model.", ("tensor", tensor), ("file", file));
+        if (!File.Exists(path))
+            throw new ProblemException(ProblemCodes.ExternalDataMissing, $"The weights of tensor '{tensor}' are kept in '{file}', which is not in the archive. Pack it beside the model.", ("tensor", tensor), ("file", file));
     }
 
     private static void RequireModel(ModelProto model)

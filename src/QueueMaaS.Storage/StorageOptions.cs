@@ -17,6 +17,10 @@ public sealed class StorageOptions
     /// <summary>Redis connection string, such as <c>localhost:6379</c>. Default: none, and signals stay within the process.</summary>
     public string? Redis { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
+    /// <summary>An upload in parts of which nothing more arrives is forgotten after this time. Default 1 day.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "30.00:00:00")]
+    public TimeSpan UploadLifetime { get; set; } = TimeSpan.FromDays(1);
+
     /// <summary>Bring the database up to date when the program starts. Default: yes for SQLite, no for PostgreSQL, where <c>queuemaas migrate</c> does it.</summary>
     public bool? MigrateAtStart { get; set; }
 }

@@ -31,6 +31,7 @@ public static class StorageServices
         services.AddSingleton<IDatasetCatalog, DatasetCatalog>();
         services.AddSingleton<IWebhookStore, WebhookStore>();
         services.AddSingleton<IArtifactStore, FileArtifactStore>();
+        services.AddSingleton<IUploadStore, FileUploadStore>();
         if (options.Redis is { } redis)
         {
             services.AddSingleton<IConnectionMultiplexer>(_ =>

@@ -23,6 +23,12 @@ public sealed class Embedded_open_inference(EmbeddedService service) : OpenInfer
 public sealed class Embedded_catalog(EmbeddedService service) : CatalogCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_registry(EmbeddedService service) : RegistryCases(service);
+
+[Collection("servers")]
+public sealed class Servers_registry(ServersService service) : RegistryCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_batching(EmbeddedService service) : BatchingCases(service);
 
 [Collection("servers")]

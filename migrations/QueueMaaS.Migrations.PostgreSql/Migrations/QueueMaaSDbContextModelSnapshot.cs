@@ -448,6 +448,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("text")
                         .HasColumnName("alias");
 
+                    b.Property<double?>("Share")
+                        .HasColumnType("double precision")
+                        .HasColumnName("share");
+
                     b.Property<int>("Version")
                         .HasColumnType("integer")
                         .HasColumnName("version");

@@ -438,6 +438,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("alias");
 
+                    b.Property<double?>("Share")
+                        .HasColumnType("REAL")
+                        .HasColumnName("share");
+
                     b.Property<int>("Version")
                         .HasColumnType("INTEGER")
                         .HasColumnName("version");

@@ -6,8 +6,6 @@ using Microsoft.Extensions.Options;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Archives;
-using QueueMaaS.Inference.Preparation;
-using QueueMaaS.Inference.Preparation.Texts;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Submission;
 
@@ -22,11 +20,20 @@ internal static class CatalogRoutes
     {
         var models = routes.MapGroup("/v1/models").WithTags("Models");
         models.MapPut("{name}", UploadModelAsync).Accepts<Stream>("application/octet-stream", "multipart/form-data").Produces<ModelVersion>(StatusCodes.Status201Created)
-            .WithSummary("Upload the next version of a model").WithDescription("The ONNX file as the body (`curl -T model.onnx`), or multipart with `model` (the file) and optionally `pipeline`, `batching` and `card` (JSON). The first version becomes `production`.");
+            .WithSummary("Upload the next version of a model").WithDescription("The ONNX file as the body (`curl -T model.onnx`), or multipart with `model` (the file) and optionally `pipeline`, `batching` and `card` (JSON). A model whose weights lie in other files comes as a zip of the .onnx file and those. The first version becomes `production`.");
+        models.MapPost("{name}/versions", ImportModelAsync).Accepts<ModelImport>("application/json").Produces<ModelVersion>(StatusCodes.Status201Created)
+            .WithSummary("Import the next version of a model").WithDescription("From an address, a file of the service's import folder, or an artifact (such as one uploaded in parts), with its checksum checked where one is given.")
+            .WithExample("url", """{"url":"https://example.org/model.onnx","sha256":"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}""")
+            .WithExample("artifact", """{"artifact":"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08","batching":{"maxBatchSize":64},"alias":"canary"}""");
         models.MapGet("", ListModelsAsync).Produces<Page<ModelVersion>>().WithSummary("List models, the latest version of each");
         models.MapGet("{reference}", GetModelAsync).Produces<ModelVersion>().WithSummary("Get a version").WithDescription("`name` (its production version), `name@3` or `name@alias`.");
         models.MapGet("{name}/versions", ListVersionsAsync).Produces<Page<ModelVersion>>().WithSummary("List a model's versions, newest first");
-        models.MapPut("{name}/aliases/{alias}", SetAliasAsync).Accepts<AliasTarget>("application/json").Produces<ModelAlias>().WithSummary("Deploy: point an alias at a version");
+        models.MapPut("{name}/aliases/{alias}", AliasRoutes.SetAsync).Accepts<AliasTarget>("application/json").Produces<ModelAlias>().WithSummary("Deploy: point an alias at a version")
+            .WithDescription("With `share`, that part of the requests that name the model alone goes to this version and the rest to `production`: a canary. `name@alias` always means this version.")
+            .WithExample("deploy", """{"version":3}""")
+            .WithExample("canary", """{"version":4,"share":0.1}""");
+        models.MapGet("{name}/aliases", AliasRoutes.ListAsync).Produces<IReadOnlyList<ModelAlias>>().WithSummary("List a model's aliases");
+        models.MapDelete("{name}/aliases/{alias}", AliasRoutes.RemoveAsync).Produces(StatusCodes.Status204NoContent).WithSummary("Take an alias away").WithDescription("The version stays. `production` can only be pointed elsewhere.");
 
         var datasets = routes.MapGroup("/v1/datasets").WithTags("Data sets");
         datasets.MapPut("{name}", UploadDatasetAsync).Accepts<Stream>("application/zip", "application/octet-stream", "*/*").Produces<Dataset>(StatusCodes.Status201Created)
@@ -40,45 +47,38 @@ internal static class CatalogRoutes
     }
 
     private static async Task<IResult> UploadModelAsync(
-        string name, string? alias, HttpRequest request, IArtifactStore artifacts, IModelCatalog models, IModelInspector inspector, TokenizerCache tokenizers,
-        IOptions<ApiOptions> options, CancellationToken cancellationToken)
+        string name, string? alias, HttpRequest request, IArtifactStore artifacts, ModelRegistration registration, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
         RequireName(name, "model");
         if (alias is not null)
             RequireName(alias, "alias");
-        var (artifact, pipeline, batching, card) = await ReceiveModelAsync(request, artifacts, options.Value.MaxUploadBytes, cancellationToken);
-        var path = await artifacts.GetFileAsync(artifact.Id, cancellationToken);
-        BatchingCheck.Check(batching);
-        var inspection = await Task.Run(() => inspector.Inspect(path, batching), cancellationToken);
-        await PipelineCheck.CheckAsync(inspection.Signature, pipeline, tokenizers, cancellationToken);
-        CardCheck.Check(card);
-        var version = await models.RegisterAsync(
-            Requests.Tenant,
-            new NewModelVersion
-            {
-                Name = name,
-                Artifact = artifact,
-                Signature = inspection.Signature,
-                Card = new ModelCard { Batch = inspection.Batch, Padding = inspection.Padding, Description = card?.Description, Dataset = card?.Dataset, Parameters = card?.Parameters },
-                Metrics = card?.Metrics,
-                Pipeline = pipeline,
-                Batching = batching,
-                Alias = alias,
-            },
-            cancellationToken);
-        return Results.Created($"/v1/models/{name}@{version.Version}", version);
+        var model = await ReceiveModelAsync(request, artifacts, options.Value.MaxUploadBytes, cancellationToken);
+        return Created(await registration.RegisterAsync(name, model with { Alias = alias }, cancellationToken));
     }
 
-    private static async Task<(Artifact, ModelPipeline?, BatchingSettings, UploadedCard?)> ReceiveModelAsync(HttpRequest request, IArtifactStore artifacts, long maxBytes, CancellationToken cancellationToken)
+    private static async Task<IResult> ImportModelAsync(string name, HttpRequest request, ModelImporter importer, ModelRegistration registration, CancellationToken cancellationToken)
+    {
+        RequireName(name, "model");
+        var import = SubmissionReader.ReadBody<ModelImport>(await Requests.ReadBodyAsync(request, MaxCardBytes, cancellationToken));
+        if (import.Alias is { } alias)
+            RequireName(alias, "alias");
+        var artifact = await importer.FetchAsync(import, cancellationToken);
+        return Created(await registration.RegisterAsync(
+            name, new NewModel(artifact) { Pipeline = import.Pipeline, Batching = import.Batching, Card = import.Card, Alias = import.Alias }, cancellationToken));
+    }
+
+    private static IResult Created(ModelVersion version) => Results.Created($"/v1/models/{version.Name}@{version.Version}", version);
+
+    private static async Task<NewModel> ReceiveModelAsync(HttpRequest request, IArtifactStore artifacts, long maxBytes, CancellationToken cancellationToken)
     {
         AllowLarge(request);
         if (!request.HasFormContentType)
-            return (await artifacts.PutAsync(request.Body, maxBytes, cancellationToken), null, new BatchingSettings(), null);
+            return new NewModel(await artifacts.PutAsync(request.Body, maxBytes, cancellationToken));
         var form = await request.ReadFormAsync(new FormOptions { MultipartBodyLengthLimit = maxBytes, ValueLengthLimit = MaxCardBytes }, cancellationToken);
         var file = form.Files["model"] ?? throw new ProblemException(ProblemCodes.InvalidRequest, "The multipart body lacks a file field `model` with the ONNX file.", ("path", "model"));
         await using var content = file.OpenReadStream();
         var artifact = await artifacts.PutAsync(content, maxBytes, cancellationToken);
-        return (artifact, Field<ModelPipeline>(form, "pipeline"), Field<BatchingSettings>(form, "batching") ?? new BatchingSettings(), Field<UploadedCard>(form, "card"));
+        return new NewModel(artifact) { Pipeline = Field<ModelPipeline>(form, "pipeline"), Batching = Field<BatchingSettings>(form, "batching"), Card = Field<UploadedCard>(form, "card") };
     }
 
     private static async Task<Page<ModelVersion>> ListModelsAsync(IModelCatalog models, string? cursor, int? limit, CancellationToken cancellationToken)
@@ -99,16 +99,6 @@ internal static class CatalogRoutes
         if (found.Count == 0 && before is null)
             throw new ProblemException(ProblemCodes.ModelNotFound, $"There is no model `{name}`. GET /v1/models lists what there is.", ("model", name));
         return ToPage(found, size, model => $"{model.Version}");
-    }
-
-    private static async Task<ModelAlias> SetAliasAsync(string name, string alias, HttpRequest request, IModelCatalog models, CancellationToken cancellationToken)
-    {
-        RequireName(alias, "alias");
-        var target = SubmissionReader.ReadBody<AliasTarget>(await Requests.ReadBodyAsync(request, MaxCardBytes, cancellationToken));
-        var pointed = new ModelAlias(name, alias, target.Version);
-        return await models.SetAliasAsync(Requests.Tenant, pointed, cancellationToken)
-            ? pointed
-            : throw new ProblemException(ProblemCodes.ModelNotFound, $"There is no model `{name}@{target.Version}`. GET /v1/models/{name}/versions lists what there is.", ("model", $"{name}@{target.Version}"));
     }
 
     private static async Task<IResult> UploadDatasetAsync(
@@ -170,22 +160,16 @@ internal static class CatalogRoutes
         }
     }
 
-    private static void RequireName(string name, string what)
+    internal static void RequireName(string name, string what)
     {
         if (!Identifiers.IsName(name))
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{name}` is not a {what} name: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("name", name));
     }
 
     /// <summary>The upload's own limit is counted while it is stored; the server's general one would cut it off first.</summary>
-    private static void AllowLarge(HttpRequest request)
+    internal static void AllowLarge(HttpRequest request)
     {
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } feature)
             feature.MaxRequestBodySize = null;
     }
-}
-
-/// <summary>The version that an alias is to point at.</summary>
-public sealed record AliasTarget
-{
-    public required int Version { get; init; }
 }

@@ -4,7 +4,7 @@ using QueueMaaS.Contracts;
 namespace QueueMaaS.Data.Archives;
 
 /// <summary>A zip file whose entries were checked before any was read, and whose reading is counted against the same limits. One reader at a time.</summary>
-internal sealed class GuardedZip : IDisposable
+public sealed class GuardedZip : IDisposable
 {
     private const int UnixTypeMask = 0xF000;
     private const int UnixSymbolicLink = 0xA000;
@@ -17,11 +17,14 @@ internal sealed class GuardedZip : IDisposable
         Limits = limits;
     }
 
+    /// <summary>What it was checked against.</summary>
     public DatasetLimits Limits { get; }
 
     /// <summary>The files, folders and the litter of desktop systems left out, sorted by path so that every reading has the same order.</summary>
     public IReadOnlyList<ZipArchiveEntry> Files { get; private set; } = [];
 
+    /// <summary>Opens and checks a zip.</summary>
+    /// <exception cref="ProblemException"><c>archive_invalid</c>, <c>archive_path_escape</c> or <c>archive_too_large</c>.</exception>
     public static GuardedZip Open(string path, DatasetLimits limits)
     {
         ZipArchive? zip = null;
@@ -36,7 +39,7 @@ internal sealed class GuardedZip : IDisposable
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or ArgumentException or OverflowException or NotSupportedException)
         {
             throw new ProblemException(
-                Problem.Create(ProblemCodes.ArchiveInvalid, "The archive is not a readable zip file: it is damaged, cut short or of another kind. Pack the data set as a zip again and upload that."), e);
+                Problem.Create(ProblemCodes.ArchiveInvalid, "The archive is not a readable zip file: it is damaged, cut short or of another kind. Pack its files as a zip again and upload that."), e);
         }
         finally
         {
@@ -44,6 +47,7 @@ internal sealed class GuardedZip : IDisposable
         }
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _zip.Dispose();
 
     /// <summary>Opens an entry for reading; the stream stops the reader once more comes out than was declared, or when the whole of it does not have its checksum.</summary>
@@ -81,7 +85,7 @@ internal sealed class GuardedZip : IDisposable
         {
             CheckPath(entry);
             if (entry.IsEncrypted)
-                throw new ProblemException(ProblemCodes.ArchiveInvalid, $"The entry '{entry.FullName}' is encrypted. Pack the data set without a password.", ("entry", entry.FullName));
+                throw new ProblemException(ProblemCodes.ArchiveInvalid, $"The entry '{entry.FullName}' is encrypted. Pack the files without a password.", ("entry", entry.FullName));
             if (entry.Length < 0 || entry.CompressedLength < 0)
                 throw new ProblemException(ProblemCodes.ArchiveInvalid, $"The entry '{entry.FullName}' declares an impossible size: the archive is damaged.", ("entry", entry.FullName));
             // Subtracting cannot overflow where adding could: declared sizes are any 64-bit number.
@@ -91,7 +95,7 @@ internal sealed class GuardedZip : IDisposable
             if (entry.Length > Limits.RatioFreeBytes && entry.Length / Limits.MaxRatio > entry.CompressedLength)
             {
                 throw TooLarge(
-                    $"Its entry '{entry.FullName}' unpacks {entry.CompressedLength:N0} bytes to {entry.Length:N0}, more than {Limits.MaxRatio} times; no images do.",
+                    $"Its entry '{entry.FullName}' unpacks {entry.CompressedLength:N0} bytes to {entry.Length:N0}, more than {Limits.MaxRatio} times; no images or weights do.",
                     ("entry", entry.FullName), ("ratio", entry.Length / Math.Max(1, entry.CompressedLength)), ("limit", Limits.MaxRatio));
             }
 
@@ -129,5 +133,5 @@ internal sealed class GuardedZip : IDisposable
     }
 
     internal static ProblemException TooLarge(string reason, params (string, object?)[] details) =>
-        new(ProblemCodes.ArchiveTooLarge, $"The archive is too large. {reason} Upload a smaller data set, or ask the operator to raise the limit.", details);
+        new(ProblemCodes.ArchiveTooLarge, $"The archive is too large. {reason} Upload a smaller one, or ask the operator to raise the limit.", details);
 }

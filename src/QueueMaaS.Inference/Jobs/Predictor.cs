@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation;
 using QueueMaaS.Inference.Preparation.Images;
 using QueueMaaS.Inference.Preparation.Texts;
@@ -21,7 +22,7 @@ public sealed class Predictor(IModelHost host, IArtifactStore artifacts, Tokeniz
     {
         if (_served.TryGetValue(version, out var known))
             return known;
-        var served = ServedModel.Of(version, await artifacts.GetFileAsync(version.Artifact, cancellationToken));
+        var served = ServedModel.Of(version, ModelPackage.Open(await artifacts.GetFileAsync(version.Artifact, cancellationToken)));
         _served.AddOrUpdate(version, served);
         return served;
     }

@@ -15,7 +15,8 @@ public sealed class OnnxModelInspector : IModelInspector
     public ModelInspection Inspect(string path, BatchingSettings? batching = null)
     {
         var file = OnnxFile.Read(path);
-        OnnxFile.Validate(file);
+        // What a package holds lies in a folder of its own; a file by itself stands among foreign ones.
+        OnnxFile.Validate(file, ModelPackage.IsUnpacked(path) ? Path.GetDirectoryName(path) : null);
         using var model = OnnxModel.Load(path, Environment.ProcessorCount);
         if (batching is not null)
             BatchingCheck.Check(batching, model.Signature);

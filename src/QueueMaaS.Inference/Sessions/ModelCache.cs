@@ -1,3 +1,5 @@
+using QueueMaaS.Inference.Models;
+
 namespace QueueMaaS.Inference.Sessions;
 
 /// <summary>Model versions in memory: loaded on first use by one loader while other callers wait for it, dropped least recently used first, never while someone uses them.</summary>
@@ -123,7 +125,7 @@ internal sealed class ModelCache(int capacity, long maxBytes, Func<ServedModel, 
     }
 
     /// <summary>A file that is not there fails when it is loaded, with the reason.</summary>
-    private static long SizeOf(ServedModel model) => new FileInfo(model.Path) is { Exists: true } file ? file.Length : 0;
+    private static long SizeOf(ServedModel model) => ModelPackage.Size(model.Path);
 
     private void Forget(Task unloading)
     {

@@ -15,11 +15,12 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
     /// <summary>Most versions and most aliases remembered; beyond it all are forgotten and asked for again.</summary>
     public const int Capacity = 4096;
 
-    private const string DefaultAlias = "production";
+    /// <summary>Stands for no alias: the production version, or that of an alias with a share of the traffic.</summary>
+    private const string BareName = "";
     private readonly Lock _gate = new();
     private readonly ConcurrentDictionary<(string Tenant, string Name, int Version), ModelVersion> _versions = new();
     private readonly ConcurrentDictionary<(string Tenant, string Name, string Alias), Pointer> _aliases = new();
-    private readonly ConcurrentDictionary<(string Tenant, string Name, string Alias), Task<ModelVersion?>> _asking = new();
+    private readonly ConcurrentDictionary<(string Tenant, string Name, string Alias), Task<Pointer?>> _asking = new();
     private long _changes;
 
     /// <inheritdoc/>
@@ -28,7 +29,7 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
         ArgumentNullException.ThrowIfNull(reference);
         if (reference.Version is { } number)
             return _versions.TryGetValue((tenant, reference.Name, number), out var known) ? new(known) : new(FindAndKeepAsync(tenant, reference, cancellationToken));
-        var key = (tenant, reference.Name, reference.Alias ?? DefaultAlias);
+        var key = (tenant, reference.Name, reference.Alias ?? BareName);
         if (_aliases.TryGetValue(key, out var pointer))
         {
             var age = time.GetElapsedTime(pointer.AskedAt);
@@ -36,11 +37,11 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
             {
                 if (age > AliasLifetime / 2)
                     _ = AskAsync(key, reference);
-                return new(pointer.Version);
+                return new(pointer.Draw());
             }
         }
 
-        return new(AskAsync(key, reference).WaitAsync(cancellationToken));
+        return new(DrawAsync(AskAsync(key, reference), cancellationToken));
     }
 
     /// <inheritdoc/>
@@ -65,6 +66,17 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
     }
 
     /// <inheritdoc/>
+    public async Task<bool> RemoveAliasAsync(string tenant, string name, string alias, CancellationToken cancellationToken)
+    {
+        var found = await inner.RemoveAliasAsync(tenant, name, alias, cancellationToken);
+        Forget(tenant, name);
+        return found;
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<ModelAlias>> AliasesAsync(string tenant, string name, CancellationToken cancellationToken) => inner.AliasesAsync(tenant, name, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<ModelVersion>> ListAsync(string tenant, string? afterName, int limit, CancellationToken cancellationToken) => inner.ListAsync(tenant, afterName, limit, cancellationToken);
 
     /// <inheritdoc/>
@@ -72,30 +84,30 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
         inner.VersionsAsync(tenant, name, beforeVersion, limit, cancellationToken);
 
     /// <summary>One question at a time for an alias, whoever waits for it; a caller that goes away takes nothing from the others.</summary>
-    private Task<ModelVersion?> AskAsync((string Tenant, string Name, string Alias) key, VersionReference reference)
+    private Task<Pointer?> AskAsync((string Tenant, string Name, string Alias) key, VersionReference reference)
     {
         if (_asking.TryGetValue(key, out var asking))
             return asking;
-        var answer = new TaskCompletionSource<ModelVersion?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var answer = new TaskCompletionSource<Pointer?>(TaskCreationOptions.RunContinuationsAsynchronously);
         asking = _asking.GetOrAdd(key, answer.Task);
         if (ReferenceEquals(asking, answer.Task))
             _ = AskAsync(key, reference, answer);
         return asking;
     }
 
-    private async Task AskAsync((string Tenant, string Name, string Alias) key, VersionReference reference, TaskCompletionSource<ModelVersion?> answer)
+    private async Task AskAsync((string Tenant, string Name, string Alias) key, VersionReference reference, TaskCompletionSource<Pointer?> answer)
     {
         var changes = Interlocked.Read(ref _changes);
         var askedAt = time.GetTimestamp();
         try
         {
-            var version = await FindAndKeepAsync(key.Tenant, reference, CancellationToken.None);
+            var pointer = await PointAsync(key, reference, askedAt);
             lock (_gate)
             {
                 // What was read before a change of our own must not be remembered after it.
                 if (changes == _changes)
                 {
-                    if (version is null)
+                    if (pointer is null)
                     {
                         _aliases.TryRemove(key, out _);
                     }
@@ -103,13 +115,13 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
                     {
                         if (_aliases.Count >= Capacity)
                             _aliases.Clear();
-                        _aliases[key] = new(version, askedAt);
+                        _aliases[key] = pointer;
                     }
                 }
             }
 
             _asking.TryRemove(new(key, answer.Task));
-            answer.SetResult(version);
+            answer.SetResult(pointer);
         }
         catch (Exception exception)
         {
@@ -151,5 +163,43 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
         }
     }
 
-    private sealed record Pointer(ModelVersion Version, long AskedAt);
+    private static async Task<ModelVersion?> DrawAsync(Task<Pointer?> asking, CancellationToken cancellationToken) => (await asking.WaitAsync(cancellationToken))?.Draw();
+
+    private async Task<Pointer?> PointAsync((string Tenant, string Name, string Alias) key, VersionReference reference, long askedAt)
+    {
+        if (await FindAndKeepAsync(key.Tenant, reference, CancellationToken.None) is not { } version)
+            return null;
+        if (key.Alias != BareName)
+            return new(version, [], askedAt);
+        var shares = new List<(double, ModelVersion)>();
+        foreach (var alias in await inner.AliasesAsync(key.Tenant, key.Name, CancellationToken.None))
+        {
+            if (alias.Share is { } share && await FindAndKeepAsync(key.Tenant, new(key.Name, alias.Version, Alias: null), CancellationToken.None) is { } other)
+                shares.Add((share, other));
+        }
+
+        return new(version, [.. shares], askedAt);
+    }
+
+    /// <summary>Where a name leads.</summary>
+    /// <param name="Version">The version that it means.</param>
+    /// <param name="Shares">Versions that take a part of its traffic.</param>
+    /// <param name="AskedAt">When the catalogue said so.</param>
+    private sealed record Pointer(ModelVersion Version, (double Share, ModelVersion Version)[] Shares, long AskedAt)
+    {
+        public ModelVersion Draw()
+        {
+            if (Shares.Length == 0)
+                return Version;
+            var at = Random.Shared.NextDouble();
+            foreach (var (share, version) in Shares)
+            {
+                at -= share;
+                if (at < 0)
+                    return version;
+            }
+
+            return Version;
+        }
+    }
 }

@@ -8,7 +8,7 @@ public interface IModelCatalog
     /// <summary>The version that a reference means; null where there is none.</summary>
     Task<ModelVersion?> FindAsync(string tenant, VersionReference reference, CancellationToken cancellationToken);
 
-    /// <summary>As <see cref="FindAsync"/>, for those who compute with the version and ask at every request: may be answered from memory. An alias that another process has moved is followed within 200 ms, one that this process has moved at once; the version's own <see cref="ModelVersion.Aliases"/> may be older.</summary>
+    /// <summary>As <see cref="FindAsync"/>, for those who compute with the version and ask at every request: where aliases of the model have a share of its traffic, a reference without version and alias is drawn by those shares. May be answered from memory. An alias that another process has moved is followed within 200 ms, one that this process has moved at once; the version's own <see cref="ModelVersion.Aliases"/> may be older.</summary>
     ValueTask<ModelVersion?> ResolveAsync(string tenant, VersionReference reference, CancellationToken cancellationToken) => new(FindAsync(tenant, reference, cancellationToken));
 
     /// <summary>Stores the next version of a name. The first version becomes <c>production</c>. A repeat by the same training job gives the version it made before.</summary>
@@ -16,6 +16,12 @@ public interface IModelCatalog
 
     /// <summary>Points an alias at a version; false where there is no such version.</summary>
     Task<bool> SetAliasAsync(string tenant, ModelAlias alias, CancellationToken cancellationToken);
+
+    /// <summary>Takes an alias away; false where there is none.</summary>
+    Task<bool> RemoveAliasAsync(string tenant, string name, string alias, CancellationToken cancellationToken);
+
+    /// <summary>The aliases of one model, by name.</summary>
+    Task<IReadOnlyList<ModelAlias>> AliasesAsync(string tenant, string name, CancellationToken cancellationToken);
 
     /// <summary>The latest version of every model, by name, after a name.</summary>
     Task<IReadOnlyList<ModelVersion>> ListAsync(string tenant, string? afterName, int limit, CancellationToken cancellationToken);

@@ -65,6 +65,14 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
         return true;
     }, cancellationToken);
 
+    public Task<bool> RemoveAliasAsync(string tenant, string name, string alias, CancellationToken cancellationToken) => database.WriteAsync(
+        async context => await context.Aliases.Where(a => a.Tenant == tenant && a.Name == name && a.Alias == alias).ExecuteDeleteAsync(cancellationToken) > 0, cancellationToken);
+
+    public Task<IReadOnlyList<ModelAlias>> AliasesAsync(string tenant, string name, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<ModelAlias>>(
+        async context => [.. (await context.Aliases.AsNoTracking().Where(a => a.Tenant == tenant && a.Name == name).OrderBy(a => a.Alias).ToListAsync(cancellationToken))
+            .Select(a => new ModelAlias(a.Name, a.Alias, a.Version) { Share = a.Share })],
+        cancellationToken);
+
     public Task<IReadOnlyList<ModelVersion>> ListAsync(string tenant, string? afterName, int limit, CancellationToken cancellationToken) =>
         database.ReadAsync<IReadOnlyList<ModelVersion>>(async context =>
         {
@@ -93,9 +101,9 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
         var row = context.Aliases.Local.FirstOrDefault(a => a.Tenant == tenant && a.Name == alias.Name && a.Alias == alias.Alias)
             ?? await context.Aliases.SingleOrDefaultAsync(a => a.Tenant == tenant && a.Name == alias.Name && a.Alias == alias.Alias, cancellationToken);
         if (row is null)
-            context.Aliases.Add(new ModelAliasRow { Tenant = tenant, Name = alias.Name, Alias = alias.Alias, Version = alias.Version });
+            context.Aliases.Add(new ModelAliasRow { Tenant = tenant, Name = alias.Name, Alias = alias.Alias, Version = alias.Version, Share = alias.Share });
         else
-            row.Version = alias.Version;
+            (row.Version, row.Share) = (alias.Version, alias.Share);
     }
 
     private static async Task<ModelVersion> ViewAsync(QueueMaaSDbContext context, ModelVersionRow row, CancellationToken cancellationToken)

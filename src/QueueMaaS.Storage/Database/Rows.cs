@@ -70,6 +70,9 @@ public sealed class ModelAliasRow
     public required string Name { get; set; }
     public required string Alias { get; set; }
     public required int Version { get; set; }
+
+    /// <summary>Its share of the traffic to the bare name.</summary>
+    public double? Share { get; set; }
 }
 
 public sealed class DatasetRow

@@ -22,6 +22,8 @@ public abstract class ServiceFixture : IAsyncLifetime
     public IJobStore Jobs => _app!.Services.GetRequiredService<IJobStore>();
     /// <summary>Where the Open Inference Protocol is served over gRPC.</summary>
     public string GrpcAddress => new Uri(_app!.Urls.Last()).Authority;
+    /// <summary>Where models may be imported from by path.</summary>
+    public string ImportFolder => Directory.CreateDirectory(Path.Combine(_folder, "imports")).FullName;
     public WebhookReceiver Webhooks { get; } = new();
 
     /// <summary>The broker's address; null where the bus lives in the process.</summary>
@@ -33,7 +35,7 @@ public abstract class ServiceFixture : IAsyncLifetime
         string[] common =
         [
             "--urls=http://127.0.0.1:0", "--OpenInference:GrpcUrl=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
-            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Jobs:MaxSubmissionBytes=100000",
+            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Api:AllowPrivateImports=true", $"--Api:ImportFolder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
             "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
         ];
         _app = QueueMaaSHost.Build([.. common, .. await SettingsAsync()]);

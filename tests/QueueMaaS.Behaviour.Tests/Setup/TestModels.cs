@@ -27,6 +27,35 @@ public static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>y = x + w for x of [N, 2] FP32, with w in a file at <paramref name="location"/>.</summary>
+    public static byte[] WithWeightsBeside(string location)
+    {
+        var model = ModelProto.Parser.ParseFrom(Model("Add", Value("x"), Value("y"), node =>
+        {
+            node.Input.Add("x");
+            node.Input.Add("w");
+        }));
+        var weights = new TensorProto { Name = "w", DataType = (int)TensorProto.Types.DataType.Float, DataLocation = TensorProto.Types.DataLocation.External };
+        weights.Dims.Add(2);
+        weights.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
+        model.Graph.Initializer.Add(weights);
+        return model.ToByteArray();
+    }
+
+    /// <summary>y = x·w for x of [N, <paramref name="width"/>], w of zeros: a file of about width² × 4 bytes.</summary>
+    public static byte[] Zeros(int width)
+    {
+        var model = ModelProto.Parser.ParseFrom(Model("MatMul", Value("x", width), Value("y", width), node =>
+        {
+            node.Input.Add("x");
+            node.Input.Add("w");
+        }));
+        var weights = new TensorProto { Name = "w", DataType = (int)TensorProto.Types.DataType.Float, RawData = ByteString.CopyFrom(new byte[width * width * 4]) };
+        weights.Dims.Add([width, width]);
+        model.Graph.Initializer.Add(weights);
+        return model.ToByteArray();
+    }
+
     private static byte[] Model(string op, ValueInfoProto input, ValueInfoProto output, Action<NodeProto> wire)
     {
         var node = new NodeProto { OpType = op, Name = "n" };
@@ -41,11 +70,11 @@ public static class TestModels
         return model.ToByteArray();
     }
 
-    private static ValueInfoProto Value(string name)
+    private static ValueInfoProto Value(string name, int width = 2)
     {
         var shape = new TensorShapeProto();
         shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = "batch" });
-        shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = 2 });
+        shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = width });
         return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.TensorType { ElemType = (int)TensorProto.Types.DataType.Float, Shape = shape } } };
     }
 }
