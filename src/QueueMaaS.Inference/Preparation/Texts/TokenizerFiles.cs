@@ -52,8 +52,14 @@ internal static partial class TokenizerFiles
         foreach (var (index, line) in File.ReadLines(vocabulary).Index())
             ids.TryAdd(line.TrimEnd('\r'), index);
         using var file = File.OpenRead(vocabulary);
-        var tokenizer = BertTokenizer.Create(file, new() { LowerCaseBeforeTokenization = text.LowerCase, RemoveNonSpacingMarks = text.LowerCase });
-        return new((part, most) => tokenizer.EncodeToIds(part, most, addSpecialTokens: false, out _, out _), Id(text, ids, "startToken", text.StartToken ?? "[CLS]"), Id(text, ids, "endToken", text.EndToken ?? "[SEP]"), Pad(text, ids));
+        var options = new BertOptions { LowerCaseBeforeTokenization = text.LowerCase, RemoveNonSpacingMarks = false };
+        // The mask is for training alone: a vocabulary without it serves as well.
+        if (!ids.ContainsKey(options.MaskingToken))
+            options.MaskingToken = options.UnknownToken;
+        var tokenizer = BertTokenizer.Create(file, options);
+        return new(
+            (part, most) => tokenizer.EncodeToIds(text.LowerCase ? Accents.Strip(part) : part, most, addSpecialTokens: false, out _, out _),
+            Id(text, ids, "startToken", text.StartToken ?? "[CLS]"), Id(text, ids, "endToken", text.EndToken ?? "[SEP]"), Pad(text, ids));
     }
 
     private static LoadedTokenizer Bpe(TextPreparation text, string vocabulary, string merges)
