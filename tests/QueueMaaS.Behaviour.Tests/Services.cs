@@ -23,6 +23,12 @@ public sealed class Embedded_open_inference(EmbeddedService service) : OpenInfer
 public sealed class Embedded_catalog(EmbeddedService service) : CatalogCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_pipelines(EmbeddedService service) : PipelineCases(service);
+
+[Collection("servers")]
+public sealed class Servers_pipelines(ServersService service) : PipelineCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_registry(EmbeddedService service) : RegistryCases(service);
 
 [Collection("servers")]

@@ -42,6 +42,60 @@ public static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>y = x, of any element type and shape; the first axis is the batch, -1 a free one.</summary>
+    public static byte[] Identity(TensorProto.Types.DataType type, params long[] row)
+    {
+        var model = ModelProto.Parser.ParseFrom(Model("Identity", Value("x"), Value("y"), node => node.Input.Add("x")));
+        foreach (var value in (ValueInfoProto[])[model.Graph.Input[0], model.Graph.Output[0]])
+        {
+            var tensor = value.Type.TensorType;
+            tensor.ElemType = (int)type;
+            tensor.Shape.Dim.RemoveAt(1);
+            foreach (var (axis, size) in row.Index())
+                tensor.Shape.Dim.Add(size < 0 ? new TensorShapeProto.Types.Dimension { DimParam = $"free{axis}" } : new TensorShapeProto.Types.Dimension { DimValue = size });
+        }
+
+        return model.ToByteArray();
+    }
+
+    /// <summary>Takes x of a fixed shape and gives the same y for every one: y = values + 0 · x[0, 0 …].</summary>
+    public static byte[] Constant(long[] input, long[] output, float[] values)
+    {
+        var model = ModelProto.Parser.ParseFrom(Model("ReduceSum", Value("x"), Value("y"), node => node.Input.Add("x")));
+        Shape(model.Graph.Input[0], input);
+        Shape(model.Graph.Output[0], output);
+        var sum = model.Graph.Node[0];
+        sum.Output[0] = "sum";
+        sum.Attribute.Add(new AttributeProto { Name = "keepdims", Type = AttributeProto.Types.AttributeType.Int, I = 0 });
+        AddNode(model.Graph, "Mul", ["sum", "zero"], "nothing");
+        AddNode(model.Graph, "Add", ["values", "nothing"], "y");
+        model.Graph.Initializer.Add(Floats("zero", [], 0));
+        model.Graph.Initializer.Add(Floats("values", output, values));
+        return model.ToByteArray();
+    }
+
+    private static void Shape(ValueInfoProto value, long[] shape)
+    {
+        value.Type.TensorType.Shape = new TensorShapeProto();
+        value.Type.TensorType.Shape.Dim.AddRange(shape.Select(size => new TensorShapeProto.Types.Dimension { DimValue = size }));
+    }
+
+    private static void AddNode(GraphProto graph, string operation, string[] inputs, string output)
+    {
+        var node = new NodeProto { OpType = operation, Name = operation.ToLowerInvariant() };
+        node.Input.AddRange(inputs);
+        node.Output.Add(output);
+        graph.Node.Add(node);
+    }
+
+    private static TensorProto Floats(string name, long[] shape, params float[] values)
+    {
+        var tensor = new TensorProto { Name = name, DataType = (int)TensorProto.Types.DataType.Float };
+        tensor.Dims.AddRange(shape);
+        tensor.FloatData.AddRange(values);
+        return tensor;
+    }
+
     /// <summary>y = x·w for x of [N, <paramref name="width"/>], w of zeros: a file of about width² × 4 bytes.</summary>
     public static byte[] Zeros(int width)
     {
