@@ -51,11 +51,17 @@ internal static class BatcherBench
         using var model = OnnxModel.Load(file.Path, Environment.ProcessorCount);
         await using var batcher = Batcher(new OnnxSession(model), Callers, metrics);
         Report.Head("mlp 784-128-10, batches of up to 64, by number of callers");
+        var levels = new List<(int, Measured)>();
         foreach (var callers in (int[])[1, 4, 16, 64, 256])
         {
             await RunAsync(batcher, Row([1, 784]), callers, 0.3);
-            Report.Row($"{callers} callers", await RunAsync(batcher, Row([1, 784]), callers, seconds));
+            var measured = await RunAsync(batcher, Row([1, 784]), callers, seconds);
+            Report.Row($"{callers} callers", measured);
+            levels.Add((callers, measured));
         }
+
+        CallersPlot.Draw("callers.png", "MLP 784-128-10, batches of up to 64", levels);
+        Console.WriteLine($"drawn in {Path.GetFullPath("callers.png")}");
     }
 
     private static Task<Measured> RunAsync(DynamicBatcher batcher, TensorBuffer input, int callers, double seconds)

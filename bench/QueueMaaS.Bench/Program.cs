@@ -19,6 +19,7 @@ var benches = new Dictionary<string, Func<double, Task>>(StringComparer.Ordinal)
     ["clients"] = BatcherBench.ClientsAsync,
     ["shapes"] = HostBench.ShapesAsync,
     ["poison"] = HostBench.PoisonAsync,
+    ["memory"] = MemoryBench.RunAsync,
     ["soak"] = HostBench.SoakAsync,
 };
 if (what != "all" && !benches.ContainsKey(what))

@@ -71,7 +71,7 @@ public sealed class ModelHost : IModelHost
     public PreparedRequest Prepare(ServedModel model, IReadOnlyList<TensorBuffer> inputs)
     {
         ArgumentNullException.ThrowIfNull(model);
-        var signature = RaggedPadding.Expected(model.Signature, model.Batching.Ragged, inputs.Select(static i => i.Name));
+        var signature = model.Batching.Ragged is { } ragged ? RaggedPadding.Expected(model.Signature, ragged, inputs.Select(static i => i.Name)) : model.Signature;
         return RaggedPadding.Pad(model, InferenceRequestCheck.FromBuffers(model.Signature, RaggedPadding.WithMask(model.Signature, model.Batching.Ragged, TensorReader.Match(inputs, signature))));
     }
 
@@ -82,23 +82,36 @@ public sealed class ModelHost : IModelHost
     }
 
     /// <inheritdoc/>
-    public async Task<BatchResponse> RunAsync(ServedModel model, PreparedRequest request, InferenceCall call, CancellationToken cancellationToken = default)
+    public Task<BatchResponse> RunAsync(ServedModel model, PreparedRequest request, InferenceCall call, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(call);
-        if (call.Priority is < 0 or >= BatchQueue.Priorities)
-            throw new ProblemException(ProblemCodes.InvalidValue, $"'priority' is {call.Priority}; it must be between 0 and {BatchQueue.Priorities - 1}.", ("field", "priority"));
-        if (model.Batching.RejectNonFinite && FiniteCheck.Find(request.Inputs) is var (input, at))
-        {
-            throw new ProblemException(
-                ProblemCodes.InvalidValue, $"Input '{input.Name}' has a number that is not finite (NaN or infinity) at place {at}, and the model version is set to refuse those (`batching.rejectNonFinite`).", ("input", input.Name), ("index", at));
-        }
+        if (Refuse(model, request, call) is { } refusal)
+            return Task.FromException<BatchResponse>(refusal);
+        var reuses = model.Batching is not { ShareIdentical: false, CacheSeconds: 0 };
+        // What most requests need is a single task.
+        return reuses || request.UnpaddedLength is not null
+            ? RunAsync(model, request, call, reuses, cancellationToken)
+            : ComputeAsync(model, request, call, cancellationToken);
+    }
 
-        var response = await (model.Batching is { ShareIdentical: false, CacheSeconds: 0 }
-            ? ComputeAsync(model, request, call, cancellationToken)
-            : _answers.GetAsync(model, request, call, token => ComputeAsync(model, request, call, token), cancellationToken));
+    private async Task<BatchResponse> RunAsync(ServedModel model, PreparedRequest request, InferenceCall call, bool reuses, CancellationToken cancellationToken)
+    {
+        var response = await (reuses
+            ? _answers.GetAsync(model, request, call, token => ComputeAsync(model, request, call, token), cancellationToken)
+            : ComputeAsync(model, request, call, cancellationToken));
         return RaggedPadding.Cut(model, request, response);
+    }
+
+    private static ProblemException? Refuse(ServedModel model, PreparedRequest request, InferenceCall call)
+    {
+        if (call.Priority is < 0 or >= BatchQueue.Priorities)
+            return new(ProblemCodes.InvalidValue, $"'priority' is {call.Priority}; it must be between 0 and {BatchQueue.Priorities - 1}.", ("field", "priority"));
+        if (!model.Batching.RejectNonFinite || FiniteCheck.Find(request.Inputs) is not var (input, at))
+            return null;
+        return new(
+            ProblemCodes.InvalidValue, $"Input '{input.Name}' has a number that is not finite (NaN or infinity) at place {at}, and the model version is set to refuse those (`batching.rejectNonFinite`).", ("input", input.Name), ("index", at));
     }
 
     private async Task<BatchResponse> ComputeAsync(ServedModel model, PreparedRequest request, InferenceCall call, CancellationToken cancellationToken)

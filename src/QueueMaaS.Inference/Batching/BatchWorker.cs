@@ -109,15 +109,19 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
     private List<RequestPart>? Answer(List<RequestPart> parts, IReadOnlyList<TensorBuffer> outputs, int rows, string reason, TimeSpan started, TimeSpan computed)
     {
         List<RequestPart>? notFinite = null;
+        long[][]? shapes = null;
         var first = 0;
         foreach (var part in parts)
         {
             var own = outputs;
             if (parts.Count > 1)
             {
+                // Requests of as many rows as the one before share its shapes: most have one row.
+                if (shapes is null || (outputs.Count > 0 && shapes[0][0] != part.Rows))
+                    shapes = ShapesOf(outputs, part.Rows);
                 var slices = new TensorBuffer[outputs.Count];
                 for (var i = 0; i < slices.Length; i++)
-                    slices[i] = outputs[i].Rows(first, part.Rows);
+                    slices[i] = outputs[i].Slice(first, part.Rows, shapes[i]);
                 own = slices;
             }
 
@@ -188,6 +192,14 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
                 batcher.Fail(owner, Failure(e));
             }
         }
+    }
+
+    private static long[][] ShapesOf(IReadOnlyList<TensorBuffer> outputs, int rows)
+    {
+        var shapes = new long[outputs.Count][];
+        for (var i = 0; i < shapes.Length; i++)
+            shapes[i] = outputs[i].ShapeOf(rows);
+        return shapes;
     }
 
     private static List<RequestPart> StillWanted(IReadOnlyList<QueueEntry> entries)

@@ -6,7 +6,6 @@ namespace QueueMaaS.Inference.Batching;
 /// <summary>A request on its way: its parts in the queue, what they gave so far, and the caller's task.</summary>
 internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
 {
-    private readonly Lock _gate = new();
     private readonly IReadOnlyList<TensorBuffer>[]? _outputs;
     private CancellationTokenRegistration _registration;
     private OrderedAnswers? _order;
@@ -35,6 +34,7 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
 
     public BatchRequest Request { get; }
 
+    /// <summary>At least one. Guards the state too: an object less for each request.</summary>
     public RequestPart[] Parts { get; }
 
     public bool CanBeCancelled { get; private set; }
@@ -64,7 +64,7 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
             return;
         var registration = Token.UnsafeRegister(onCancelled, this);
         // The answer may have come already; whoever comes second lets the token go.
-        lock (_gate)
+        lock (Parts)
             _registration = registration;
         if (IsFinished)
             registration.Unregister();
@@ -102,7 +102,7 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
             return;
         }
 
-        lock (_gate)
+        lock (Parts)
         {
             if (_answeredWhole)
                 return;
@@ -130,7 +130,7 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
     /// <summary>Answers with the outputs of the whole request, whatever its parts did or still do.</summary>
     public void CompleteWhole(IReadOnlyList<TensorBuffer> outputs, BatchReceipt receipt)
     {
-        lock (_gate)
+        lock (Parts)
             _answeredWhole = true;
         Answer(outputs, receipt);
     }
@@ -158,7 +158,7 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
     {
         if (!CanBeCancelled)
             return;
-        lock (_gate)
+        lock (Parts)
             _registration.Unregister();
     }
 }

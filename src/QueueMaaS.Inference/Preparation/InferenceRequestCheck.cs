@@ -78,8 +78,19 @@ public static class InferenceRequestCheck
     }
 
     /// <summary>True where the signature allows batches: every input and output has a free first axis.</summary>
-    internal static bool HasBatchAxis(ModelSignature signature) =>
-        signature.Inputs.Count > 0 && signature.Inputs.Concat(signature.Outputs).All(t => t.Shape.Count > 0 && t.Shape[0] == -1);
+    internal static bool HasBatchAxis(ModelSignature signature) => signature.Inputs.Count > 0 && HaveFreeFirstAxis(signature.Inputs) && HaveFreeFirstAxis(signature.Outputs);
+
+    // Loops without iterators: every request comes through here.
+    private static bool HaveFreeFirstAxis(IReadOnlyList<TensorSignature> tensors)
+    {
+        for (var i = 0; i < tensors.Count; i++)
+        {
+            if (tensors[i].Shape.Count == 0 || tensors[i].Shape[0] != -1)
+                return false;
+        }
+
+        return true;
+    }
 
     private static void CheckSettings(ModelSignature signature, InferenceInput input)
     {
@@ -190,7 +201,21 @@ public static class InferenceRequestCheck
 
     /// <summary>Models with no free axis but the first have one lane, and no need for a name.</summary>
     private static string Lane(ModelSignature signature, TensorBuffer[] inputs) =>
-        signature.Inputs.All(i => i.Shape.Skip(1).All(s => s >= 0)) ? "" : string.Join(';', inputs.Select(i => string.Join(',', i.Shape.Skip(1))));
+        HasFreeInnerAxis(signature.Inputs) ? string.Join(';', inputs.Select(i => string.Join(',', i.Shape.Skip(1)))) : "";
+
+    private static bool HasFreeInnerAxis(IReadOnlyList<TensorSignature> tensors)
+    {
+        for (var i = 0; i < tensors.Count; i++)
+        {
+            for (var axis = 1; axis < tensors[i].Shape.Count; axis++)
+            {
+                if (tensors[i].Shape[axis] < 0)
+                    return true;
+            }
+        }
+
+        return false;
+    }
 
     private static ProblemException TooMany(string field, int given, int limit) =>
         new(ProblemCodes.TooLarge, $"'{field}' has {given} entries; at most {limit} are taken in one request. Send a batch job, or several requests.", ("field", field), ("limit", limit));

@@ -75,8 +75,21 @@ public sealed class TensorBuffer
             return this;
         ArgumentOutOfRangeException.ThrowIfNegative(first);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(first + rows, total, nameof(rows));
+        return Slice(first, rows, ShapeOf(rows));
+    }
+
+    /// <summary>This tensor's shape with another number of rows.</summary>
+    internal long[] ShapeOf(int rows)
+    {
         var shape = (long[])Shape.Clone();
         shape[0] = rows;
+        return shape;
+    }
+
+    /// <summary>As <see cref="Rows"/>, with a shape that slices of the same size may share.</summary>
+    internal TensorBuffer Slice(int first, int rows, long[] shape)
+    {
+        var total = (int)Shape[0];
         var perRow = total == 0 ? 0 : (Datatype.IsText ? Texts.Length : Bytes.Length) / total;
         return Datatype.IsText
             ? new(Name, Datatype, shape, default, Texts.Slice(first * perRow, rows * perRow))
