@@ -108,6 +108,10 @@ public static class ProblemCodes
     public const string ArchivePathEscape = "archive_path_escape";
     /// <summary>The archive unpacks to more than the limits allow.</summary>
     public const string ArchiveTooLarge = "archive_too_large";
+    /// <summary>A NumPy file is damaged or of a kind that is not read.</summary>
+    public const string ArrayInvalid = "array_invalid";
+    /// <summary>A CSV or Parquet file cannot be read as a table, or lacks a column.</summary>
+    public const string TableInvalid = "table_invalid";
     /// <summary>No upload has this id: it never began, is done, was ended, or was left alone for too long.</summary>
     public const string UploadNotFound = "upload_not_found";
     /// <summary>The part sent does not begin where the upload stands, or another part is being written.</summary>
