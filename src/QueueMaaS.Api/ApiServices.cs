@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
+using QueueMaaS.Api.Batches;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
 using QueueMaaS.Api.Models;
@@ -42,7 +43,6 @@ public static class ApiServices
         services.AddOpenApi("v1", ApiDocument.Describe);
         services.AddHostedService<JobGauges>();
         services.AddSingleton<ModelRegistration>();
-        services.AddSingleton<ModelImporter>();
         return services;
     }
 
@@ -60,6 +60,7 @@ public static class ApiServices
         app.MapJobs();
         app.MapCatalog();
         app.MapUploads();
+        app.MapBatches();
         app.MapOpenApi("/openapi/{documentName}.json");
         app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API")
             // The page asks nothing of the world outside, and offers nothing that this service does not do.

@@ -108,6 +108,10 @@ public static class ProblemCodes
     public const string ArchivePathEscape = "archive_path_escape";
     /// <summary>The archive unpacks to more than the limits allow.</summary>
     public const string ArchiveTooLarge = "archive_too_large";
+    /// <summary>Two items of a batch job have the same id.</summary>
+    public const string DuplicateId = "duplicate_id";
+    /// <summary>A batch job was not done within its completion window.</summary>
+    public const string CompletionWindowPassed = "completion_window_passed";
     /// <summary>A NumPy file is damaged or of a kind that is not read.</summary>
     public const string ArrayInvalid = "array_invalid";
     /// <summary>A CSV or Parquet file cannot be read as a table, or lacks a column.</summary>

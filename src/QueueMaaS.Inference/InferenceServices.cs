@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Inference.BatchJobs;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation.Texts;
@@ -21,6 +22,7 @@ public static class InferenceServices
         services.AddSingleton<ISubmissionCheck, BatchSubmissionCheck>();
         services.AddSingleton<IModelInspector, OnnxModelInspector>();
         services.TryAddSingleton<TokenizerCache>();
+        services.TryAddSingleton<BatchSummaries>();
         return services;
     }
 
@@ -34,7 +36,8 @@ public static class InferenceServices
         services.AddSingleton<Predictor>();
         services.AddHostedService<LoadReporter>();
         services.AddSingleton<OpenArchives>();
-        services.AddSingleton<BatchPlan>();
+        services.AddSingleton<BatchSources>();
+        services.AddSingleton<BatchPreparation>();
         services.AddSingleton<IJobExecutor, InferenceJobExecutor>();
         services.AddSingleton<IJobExecutor, BatchJobExecutor>();
         services.AddSingleton<IJobExecutor, ChunkJobExecutor>();

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
+using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Execution;
@@ -21,6 +22,7 @@ public static class JobServices
         services.AddSingleton<JobSubmitter>();
         services.AddSingleton<JobWaiter>();
         services.AddSingleton<JobEstimator>();
+        services.AddSingleton<FileImporter>();
         return services;
     }
 

@@ -29,6 +29,12 @@ public sealed class Embedded_pipelines(EmbeddedService service) : PipelineCases(
 public sealed class Servers_pipelines(ServersService service) : PipelineCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_batch_jobs(EmbeddedService service) : BatchCases(service);
+
+[Collection("servers")]
+public sealed class Servers_batch_jobs(ServersService service) : BatchCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_registry(EmbeddedService service) : RegistryCases(service);
 
 [Collection("servers")]

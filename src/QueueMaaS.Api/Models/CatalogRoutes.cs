@@ -56,7 +56,7 @@ internal static class CatalogRoutes
         return Created(await registration.RegisterAsync(name, model with { Alias = alias }, cancellationToken));
     }
 
-    private static async Task<IResult> ImportModelAsync(string name, HttpRequest request, ModelImporter importer, ModelRegistration registration, CancellationToken cancellationToken)
+    private static async Task<IResult> ImportModelAsync(string name, HttpRequest request, FileImporter importer, ModelRegistration registration, CancellationToken cancellationToken)
     {
         RequireName(name, "model");
         var import = SubmissionReader.ReadBody<ModelImport>(await Requests.ReadBodyAsync(request, MaxCardBytes, cancellationToken));

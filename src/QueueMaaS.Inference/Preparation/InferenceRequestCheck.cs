@@ -166,6 +166,9 @@ public static class InferenceRequestCheck
     private static string PathOf(InferenceInput input, int index) =>
         input.Row is not null ? "row" : input.Text is not null ? "text" : input.Rows is not null ? $"rows[{index}]" : $"texts[{index}]";
 
+    /// <summary>Makes a request of what a table pipeline encoded.</summary>
+    internal static PreparedRequest FromTable(ModelSignature signature, TensorBuffer[] inputs) => FromPipeline(signature, inputs);
+
     private static PreparedRequest FromPipeline(ModelSignature signature, TensorBuffer[] inputs) =>
         FromBuffers(signature, TensorReader.Match(inputs, signature)) with { FromPipeline = true };
 

@@ -6,10 +6,6 @@ using System.Net.Http.Json;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Contracts;
 
@@ -123,11 +119,11 @@ public abstract class RegistryCases(ServiceFixture service)
     [Fact]
     public async Task A_model_is_imported_from_an_address_once_its_checksum_is_right()
     {
-        await using var source = await FileSource.StartAsync(TestModels.Double());
+        await using var source = await FileServer.StartAsync(TestModels.Double());
         var sha = Convert.ToHexStringLower(SHA256.HashData(TestModels.Double()));
         var name = NewName();
-        (await ImportAsync(name, $$"""{"url":"{{source.Address}}/model.onnx","sha256":"{{sha}}"}""")).Artifact.ShouldBe($"sha256:{sha}");
-        (await ImportProblemAsync(name, $$"""{"url":"{{source.Address}}/model.onnx","sha256":"{{new string('0', 64)}}"}""")).ShouldBe((422, ProblemCodes.ChecksumMismatch));
+        (await ImportAsync(name, $$"""{"url":"{{source.Address}}","sha256":"{{sha}}"}""")).Artifact.ShouldBe($"sha256:{sha}");
+        (await ImportProblemAsync(name, $$"""{"url":"{{source.Address}}","sha256":"{{new string('0', 64)}}"}""")).ShouldBe((422, ProblemCodes.ChecksumMismatch));
         (await ImportProblemAsync(name, $$"""{"url":"{{source.Address}}/nothing"}""")).ShouldBe((422, ProblemCodes.ImportFailed));
         (await ImportProblemAsync(name, """{"url":"http://127.0.0.1:1/model.onnx"}""")).ShouldBe((422, ProblemCodes.ImportFailed));
         (await ImportProblemAsync(name, """{"url":"ftp://example.org/model.onnx"}""")).ShouldBe((422, ProblemCodes.InvalidValue));
@@ -295,24 +291,5 @@ public abstract class RegistryCases(ServiceFixture service)
             length = 1_000_000;
             return true;
         }
-    }
-
-    /// <summary>A web server that has one file.</summary>
-    private sealed class FileSource(WebApplication app) : IAsyncDisposable
-    {
-        public string Address => app.Urls.First();
-
-        public static async Task<FileSource> StartAsync(byte[] file)
-        {
-            var builder = WebApplication.CreateSlimBuilder();
-            builder.Logging.ClearProviders();
-            builder.WebHost.UseUrls("http://127.0.0.1:0");
-            var app = builder.Build();
-            app.MapGet("/model.onnx", () => Results.Bytes(file));
-            await app.StartAsync();
-            return new FileSource(app);
-        }
-
-        public ValueTask DisposeAsync() => app.DisposeAsync();
     }
 }

@@ -35,7 +35,7 @@ public abstract class ServiceFixture : IAsyncLifetime
         string[] common =
         [
             "--urls=http://127.0.0.1:0", "--OpenInference:GrpcUrl=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
-            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Api:AllowPrivateImports=true", $"--Api:ImportFolder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
+            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Imports:AllowPrivate=true", $"--Imports:Folder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
             "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
         ];
         _app = QueueMaaSHost.Build([.. common, .. await SettingsAsync()]);

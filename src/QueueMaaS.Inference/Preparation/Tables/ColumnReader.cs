@@ -1,4 +1,3 @@
-using System.Text.Json;
 using QueueMaaS.Contracts;
 
 namespace QueueMaaS.Inference.Preparation.Tables;
@@ -6,7 +5,7 @@ namespace QueueMaaS.Inference.Preparation.Tables;
 /// <summary>A value that a column refuses: where and why.</summary>
 internal sealed class ColumnRefusal(string message) : Exception(message);
 
-/// <summary>Turns one column's JSON values into numbers.</summary>
+/// <summary>Turns one column's values into numbers.</summary>
 internal sealed class ColumnReader(TableColumn column)
 {
     private readonly Dictionary<string, int>? _categories = column.Categories?.Index().DistinctBy(c => c.Item, StringComparer.Ordinal).ToDictionary(c => c.Item, c => c.Index, StringComparer.Ordinal);
@@ -18,7 +17,7 @@ internal sealed class ColumnReader(TableColumn column)
 
     /// <summary>Writes a value's numbers.</summary>
     /// <exception cref="ColumnRefusal">The value is not of the column's kind.</exception>
-    public void Write(JsonElement value, Span<double> target)
+    public void Write(in CellValue value, Span<double> target)
     {
         switch (column.Kind)
         {
@@ -26,12 +25,7 @@ internal sealed class ColumnReader(TableColumn column)
                 target[0] = Number(value);
                 break;
             case ColumnKind.Boolean:
-                target[0] = value.ValueKind switch
-                {
-                    JsonValueKind.True => 1,
-                    JsonValueKind.False => 0,
-                    _ => throw new ColumnRefusal($"takes true or false, not {Describe(value)}"),
-                };
+                target[0] = value.IsBoolean ? value.Number : throw new ColumnRefusal($"takes true or false, not {value.Describe()}");
                 break;
             default:
                 WriteCategory(value, target);
@@ -40,16 +34,17 @@ internal sealed class ColumnReader(TableColumn column)
     }
 
     /// <summary>The text of a category for an input that takes texts.</summary>
-    public string Text(JsonElement value)
+    public string Text(in CellValue value)
     {
         var text = Category(value);
         return _categories is null || column.Unknown != UnknownCategory.Error || _categories.ContainsKey(text) ? text : throw Unknown(text);
     }
 
-    private double Number(JsonElement value)
+    private double Number(in CellValue value)
     {
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out var number))
-            throw new ColumnRefusal($"takes a number, not {Describe(value)}");
+        if (!value.IsNumber)
+            throw new ColumnRefusal($"takes a number, not {value.Describe()}");
+        var number = value.Number;
         if (!double.IsFinite(number))
             throw new ColumnRefusal("takes a finite number; this one is beyond double precision");
         if (column.Log1p && number <= -1)
@@ -59,7 +54,7 @@ internal sealed class ColumnReader(TableColumn column)
         return column is { Min: { } min, Max: { } max } ? (number - min) / (max - min) : (number - (column.Mean ?? 0)) / (column.Deviation ?? 1);
     }
 
-    private void WriteCategory(JsonElement value, Span<double> target)
+    private void WriteCategory(in CellValue value, Span<double> target)
     {
         var text = Category(value);
         var known = _categories!.TryGetValue(text, out var index);
@@ -79,28 +74,12 @@ internal sealed class ColumnReader(TableColumn column)
             target[index] = 1;
     }
 
-    private static string Category(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String => value.GetString()!,
-        JsonValueKind.Number when value.TryGetInt64(out var whole) => $"{whole}",
-        _ => throw new ColumnRefusal($"takes a text or a whole number, not {Describe(value)}"),
-    };
+    private static string Category(in CellValue value) =>
+        value.IsText ? value.Text! : value.WholeNumber ?? throw new ColumnRefusal($"takes a text or a whole number, not {value.Describe()}");
 
     private ColumnRefusal Unknown(string text)
     {
         var some = string.Join(", ", column.Categories!.Take(10).Select(c => $"'{c}'"));
-        return new($"does not know the category '{Short(text)}'; it knows {some}{(column.Categories!.Count > 10 ? $" and {column.Categories.Count - 10} more" : "")}");
+        return new($"does not know the category '{CellValue.Short(text)}'; it knows {some}{(column.Categories!.Count > 10 ? $" and {column.Categories.Count - 10} more" : "")}");
     }
-
-    private static string Describe(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.String => $"the text '{Short(value.GetString()!)}'",
-        JsonValueKind.Number => Short(value.GetRawText()),
-        JsonValueKind.True => "true",
-        JsonValueKind.False => "false",
-        JsonValueKind.Array => "an array",
-        _ => "an object",
-    };
-
-    private static string Short(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }

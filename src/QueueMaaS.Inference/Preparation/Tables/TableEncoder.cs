@@ -9,12 +9,14 @@ internal sealed class TableEncoder
 {
     private readonly TablePreparation _table;
     private readonly ColumnReader[] _readers;
+    private readonly CellValue[] _missing;
     private readonly Group[] _groups;
     private readonly Dictionary<string, int> _byName;
 
     private TableEncoder(ModelSignature signature, TablePreparation table)
     {
         _table = table;
+        _missing = [.. table.Columns.Select(static c => c.Missing is { } missing ? CellValue.Of(missing) : default)];
         _readers = [.. table.Columns.Select(c => new ColumnReader(c))];
         _byName = table.Columns.Index().ToDictionary(c => c.Item.Name, c => c.Index, StringComparer.Ordinal);
         _groups = [.. signature.Inputs.Select(input => new Group(input, [.. table.Columns.Index().Where(c => InputOf(signature, table, c.Item) == input.Name).Select(c => c.Index)]))];
@@ -34,27 +36,39 @@ internal sealed class TableEncoder
     /// <summary>The name of the input that a column feeds.</summary>
     public static string InputOf(ModelSignature signature, TablePreparation table, TableColumn column) => column.Input ?? table.Input ?? signature.Inputs[0].Name;
 
+    /// <summary>The columns in their order.</summary>
+    public IReadOnlyList<TableColumn> Columns => _table.Columns;
+
     /// <summary>Encodes rows.</summary>
     /// <param name="rows">Objects of column to value, or arrays in column order.</param>
     /// <param name="pathOf">The place of a row in the request, for messages.</param>
     /// <exception cref="ProblemException"><c>row_invalid</c>.</exception>
     public TensorBuffer[] Encode(IReadOnlyList<JsonElement> rows, Func<int, string> pathOf)
     {
-        var cells = new JsonElement[rows.Count][];
+        var cells = new CellValue[rows.Count][];
         for (var i = 0; i < rows.Count; i++)
             cells[i] = Cells(rows[i], pathOf(i));
+        return Encode(cells, pathOf);
+    }
+
+    /// <summary>Encodes rows whose cells stand in the order of <see cref="Columns"/>.</summary>
+    /// <exception cref="ProblemException"><c>row_invalid</c>.</exception>
+    public TensorBuffer[] Encode(CellValue[][] cells, Func<int, string> pathOf)
+    {
+        for (var row = 0; row < cells.Length; row++)
+            FillMissing(cells[row], row, pathOf);
         return [.. _groups.Select(group => group.Input.Datatype == Datatypes.Bytes ? Texts(group, cells, pathOf) : Numbers(group, cells, pathOf))];
     }
 
-    private JsonElement[] Cells(JsonElement row, string path)
+    private CellValue[] Cells(JsonElement row, string path)
     {
-        var cells = new JsonElement[_table.Columns.Count];
+        var cells = new CellValue[_table.Columns.Count];
         if (row.ValueKind == JsonValueKind.Array)
         {
             if (row.GetArrayLength() != cells.Length)
                 throw Refuse(path, $"has {row.GetArrayLength()} values, but the table has {cells.Length} columns: {Names()}. Give one for each, in this order, null where it is missing.");
             foreach (var (index, value) in row.EnumerateArray().Index())
-                cells[index] = value;
+                cells[index] = CellValue.Of(value);
         }
         else if (row.ValueKind == JsonValueKind.Object)
         {
@@ -62,7 +76,7 @@ internal sealed class TableEncoder
             {
                 if (!_byName.TryGetValue(member.Name, out var index))
                     throw Refuse($"{path}.{member.Name}", $"is no column of the table. Its columns are {Names()}.");
-                cells[index] = member.Value;
+                cells[index] = CellValue.Of(member.Value);
             }
         }
         else
@@ -70,16 +84,19 @@ internal sealed class TableEncoder
             throw Refuse(path, "is neither an object of column to value nor an array of values.");
         }
 
-        for (var i = 0; i < cells.Length; i++)
-        {
-            if (cells[i].ValueKind is JsonValueKind.Undefined or JsonValueKind.Null)
-                cells[i] = _table.Columns[i].Missing ?? throw Refuse($"{path}.{_table.Columns[i].Name}", "is missing, and the pipeline names nothing to stand in for it. Give a value.");
-        }
-
         return cells;
     }
 
-    private TensorBuffer Numbers(Group group, JsonElement[][] cells, Func<int, string> pathOf)
+    private void FillMissing(CellValue[] cells, int row, Func<int, string> pathOf)
+    {
+        for (var i = 0; i < cells.Length; i++)
+        {
+            if (cells[i].IsMissing)
+                cells[i] = _missing[i] is { IsMissing: false } standIn ? standIn : throw Refuse($"{pathOf(row)}.{_table.Columns[i].Name}", "is missing, and the pipeline names nothing to stand in for it. Give a value.");
+        }
+    }
+
+    private TensorBuffer Numbers(Group group, CellValue[][] cells, Func<int, string> pathOf)
     {
         var width = group.Columns.Sum(c => _readers[c].Width);
         var values = new double[cells.Length * width];
@@ -105,7 +122,7 @@ internal sealed class TableEncoder
             Refuse($"{pathOf(index / width)}.{_table.Columns[ColumnAt(group, index % width)].Name}", $"becomes {values[index]}, which the model's input '{group.Input.Name}' ({group.Input.Datatype}) cannot hold."));
     }
 
-    private TensorBuffer Texts(Group group, JsonElement[][] cells, Func<int, string> pathOf)
+    private TensorBuffer Texts(Group group, CellValue[][] cells, Func<int, string> pathOf)
     {
         var texts = new string[cells.Length * group.Columns.Length];
         for (var i = 0; i < texts.Length; i++)

@@ -88,8 +88,9 @@ internal static class TablePipelineCheck
     {
         if (input.Datatype == Datatypes.Bytes && column.Kind != ColumnKind.Category)
             return Column(index, "input", $"input '{input.Name}' takes texts (BYTES); only a `category` can feed it.");
-        if (column.Missing is not { } missing)
+        if (column.Missing is not { } given)
             return null;
+        var missing = CellValue.Of(given);
         var reader = new ColumnReader(column);
         try
         {

@@ -1,36 +1,37 @@
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
-using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Notification;
 
-namespace QueueMaaS.Api.Models;
+namespace QueueMaaS.Jobs.Catalog;
 
-/// <summary>Brings a model's file into the artifact store from where it lies: an address, or a folder of the service's own machine.</summary>
-internal sealed class ModelImporter : IDisposable
+/// <summary>Brings a file into the artifact store from where it lies: an address, or a folder of the service's own machine.</summary>
+public sealed class FileImporter : IDisposable
 {
     private const int MaxRedirects = 5;
     private readonly IArtifactStore _artifacts;
-    private readonly ApiOptions _options;
+    private readonly ImportOptions _options;
     private readonly HttpClient _http;
 
-    public ModelImporter(IArtifactStore artifacts, IOptions<ApiOptions> options)
+    public FileImporter(IArtifactStore artifacts, IOptions<ImportOptions> options)
     {
         _artifacts = artifacts;
         _options = options.Value;
         // Every connection, that after a redirect included, goes to an address that was judged.
         var handler = new SocketsHttpHandler
         {
-            ConnectCallback = (context, token) => PublicAddresses.ConnectAsync(context, _options.AllowPrivateImports, token),
+            ConnectCallback = (context, token) => PublicAddresses.ConnectAsync(context, _options.AllowPrivate, token),
             MaxAutomaticRedirections = MaxRedirects,
             ConnectTimeout = TimeSpan.FromSeconds(15),
         };
-        _http = new HttpClient(handler) { Timeout = _options.ImportTimeout };
+        _http = new HttpClient(handler) { Timeout = _options.Timeout };
         _http.DefaultRequestHeaders.UserAgent.ParseAdd("QueueMaaS-Import/1.0");
     }
 
+    /// <summary>Fetches the file that an import names, and compares its checksum.</summary>
     /// <exception cref="ProblemException"><c>invalid_request</c>, <c>invalid_value</c>, <c>import_refused</c>, <c>import_failed</c>, <c>artifact_not_found</c>, <c>checksum_mismatch</c> or <c>too_large</c>.</exception>
     public async Task<Artifact> FetchAsync(ModelImport import, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(import);
         if (import.Sha256 is { } sha && (sha.Length != 64 || !sha.All(char.IsAsciiHexDigit)))
             throw new ProblemException(ProblemCodes.InvalidValue, "`sha256` must be 64 hexadecimal digits.", ("path", "sha256"));
         var artifact = import switch
@@ -45,9 +46,12 @@ internal sealed class ModelImporter : IDisposable
         return artifact;
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<Artifact> DownloadAsync(string url, CancellationToken cancellationToken)
+    /// <summary>Fetches a file from an address.</summary>
+    /// <exception cref="ProblemException"><c>invalid_value</c>, <c>import_refused</c>, <c>import_failed</c> or <c>too_large</c>.</exception>
+    public async Task<Artifact> DownloadAsync(string url, CancellationToken cancellationToken)
     {
         if (!Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https") || url.Length > 2048)
             throw new ProblemException(ProblemCodes.InvalidValue, "`url` must be an absolute http or https address of at most 2,048 characters.", ("path", "url"));
@@ -57,20 +61,20 @@ internal sealed class ModelImporter : IDisposable
             if (!response.IsSuccessStatusCode)
                 throw new ProblemException(ProblemCodes.ImportFailed, $"`{address.Host}` answered {(int)response.StatusCode} to the request for the file. Check the address, and that it needs no sign-in.", ("status", (int)response.StatusCode));
             await using var content = await response.Content.ReadAsStreamAsync(cancellationToken);
-            return await _artifacts.PutAsync(content, _options.MaxUploadBytes, cancellationToken);
+            return await _artifacts.PutAsync(content, _options.MaxBytes, cancellationToken);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
         {
             if (exception.GetBaseException() is ProblemException)
-                throw new ProblemException(ProblemCodes.ImportRefused, $"`{address.Host}` is a private, loopback or link-local address. Upload the file, or have the operator set Api__AllowPrivateImports=true.", ("host", address.Host));
+                throw new ProblemException(ProblemCodes.ImportRefused, $"`{address.Host}` is a private, loopback or link-local address. Upload the file, or have the operator set Imports__AllowPrivate=true.", ("host", address.Host));
             throw new ProblemException(Problem.Create(ProblemCodes.ImportFailed, $"The file could not be fetched from `{address.Host}`: {Reason(exception)}. Try again, or upload it.", ("host", address.Host)), exception);
         }
     }
 
     private async Task<Artifact> ReadAsync(string path, CancellationToken cancellationToken)
     {
-        if (_options.ImportFolder is not { } folder)
-            throw new ProblemException(ProblemCodes.ImportRefused, "This service imports from no folder. Upload the file, give its `url`, or have the operator set Api__ImportFolder.", ("path", "path"));
+        if (_options.Folder is not { } folder)
+            throw new ProblemException(ProblemCodes.ImportRefused, "This service imports from no folder. Upload the file, give its `url`, or have the operator set Imports__Folder.", ("path", "path"));
         var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) + Path.DirectorySeparatorChar;
         var file = new FileInfo(Path.Combine(root, path));
         if (Path.IsPathRooted(path) || !file.FullName.StartsWith(root, StringComparison.Ordinal))
@@ -81,14 +85,14 @@ internal sealed class ModelImporter : IDisposable
         if (file.ResolveLinkTarget(returnFinalTarget: true) is { } target && !target.FullName.StartsWith(root, StringComparison.Ordinal))
             throw Outside();
         await using var content = file.OpenRead();
-        return await _artifacts.PutAsync(content, _options.MaxUploadBytes, cancellationToken);
+        return await _artifacts.PutAsync(content, _options.MaxBytes, cancellationToken);
     }
 
     private static ProblemException Outside() => new(ProblemCodes.ImportRefused, "`path` must be relative and stay in the service's import folder.", ("path", "path"));
 
     private string Reason(Exception exception) => exception switch
     {
-        TaskCanceledException => $"it took longer than {_options.ImportTimeout.TotalMinutes:0} minutes",
+        TaskCanceledException => $"it took longer than {_options.Timeout.TotalMinutes:0} minutes",
         HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } => "its name cannot be resolved",
         HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } => "it cannot be connected to",
         HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => "its certificate is not trusted or TLS failed",

@@ -4,7 +4,7 @@ using QueueMaaS.Data.Loading;
 using QueueMaaS.Inference.Preparation.Images;
 using QueueMaaS.Jobs.Catalog;
 
-namespace QueueMaaS.Inference.Jobs;
+namespace QueueMaaS.Inference.BatchJobs;
 
 /// <summary>Keeps the archives of recent chunks open: reading a large archive's directory for each of its chunks would cost more than the chunk.</summary>
 public sealed class OpenArchives(IArtifactStore artifacts) : IDisposable
@@ -22,6 +22,20 @@ public sealed class OpenArchives(IArtifactStore artifacts) : IDisposable
         {
             var archive = await OpenAsync(artifact, cancellationToken);
             return archive.ReadItems(split, start, count, preparation.Channels, preparation.Alpha == AlphaMode.White, pixels.Place, cancellationToken);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>How many items a split has.</summary>
+    internal async Task<int> CountAsync(string artifact, string split, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            return (await OpenAsync(artifact, cancellationToken)).Count(split == "all" ? null : split);
         }
         finally
         {
