@@ -65,6 +65,84 @@ public sealed record JobSubmission
 
     /// <summary>Where to send signed notifications.</summary>
     public WebhookTarget? Webhook { get; init; }
+
+    /// <summary>Not to be started before this many seconds from its acceptance; instead of <see cref="RunAt"/>.</summary>
+    public double? DelaySeconds { get; init; }
+
+    /// <summary>An attempt that takes longer is stopped and counts as failed with <c>attempt_timeout</c>. Default by kind: none.</summary>
+    public double? TimeoutSeconds { get; init; }
+
+    /// <summary>When and how to try again. Default by kind.</summary>
+    public RetryPolicy? Retry { get; init; }
+
+    /// <summary>At most one such job at a time.</summary>
+    public UniqueRule? Unique { get; init; }
+
+    /// <summary>Ids of up to 64 jobs that must succeed before this one starts. Where one of them ends otherwise, this one is cancelled.
+    /// Anywhere in <see cref="Input"/>, <c>{"$output":"JOB_ID","path":"/a/0"}</c> stands for that job's output, or the part of it that the JSON pointer names.</summary>
+    public IReadOnlyList<string>? After { get; init; }
+
+    /// <summary>The group it belongs to (POST /v1/groups makes one with its jobs).</summary>
+    public GroupMembership? Group { get; init; }
+}
+
+/// <summary>When and how a failed attempt is followed by another.</summary>
+public sealed record RetryPolicy
+{
+    /// <summary>The first retry waits a random time of at most this many seconds, each further one at most twice as long as the one before.</summary>
+    public double? BaseSeconds { get; init; }
+
+    /// <summary>No retry waits longer.</summary>
+    public double? MaxSeconds { get; init; }
+
+    /// <summary>Which kinds of failure are tried again. Default: <c>transient</c>, <c>outOfMemory</c> and <c>timeout</c>.</summary>
+    public IReadOnlyList<FailureClass>? On { get; init; }
+}
+
+/// <summary>Kinds of failure, by what can help.</summary>
+public enum FailureClass
+{
+    /// <summary>A part was unreachable or broke: the same work may succeed later.</summary>
+    Transient,
+    /// <summary>Memory ran out: the same work is tried again in batches of half the size.</summary>
+    OutOfMemory,
+    /// <summary>The attempt took longer than allowed.</summary>
+    Timeout,
+    /// <summary>The input or the model is at fault: the same work fails again.</summary>
+    Deterministic,
+}
+
+/// <summary>What makes a job the same as another.</summary>
+public sealed record UniqueRule
+{
+    /// <summary>What must be unique, up to 255 characters. Default: the kind and the input.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>Jobs accepted in different periods of this many seconds (counted from 1970) are not the same. Default: no periods.</summary>
+    public double? PeriodSeconds { get; init; }
+
+    /// <summary>In which states an earlier job keeps others away. Default: <c>scheduled</c>, <c>queued</c>, <c>running</c>, <c>retrying</c>.</summary>
+    public IReadOnlyList<JobState>? States { get; init; }
+}
+
+/// <summary>A job's place in a group.</summary>
+/// <param name="Id">The group's id, of the same form as a job's.</param>
+/// <param name="Size">How many jobs the group has in all, 1 to 100,000; the same in each. When so many have ended, the group has completed.</param>
+public sealed record GroupMembership(string Id, int Size);
+
+/// <summary>A group of jobs with one completion event.</summary>
+public sealed record JobGroup
+{
+    /// <summary>The group's id.</summary>
+    public required string Id { get; init; }
+    /// <summary>How many jobs it has in all.</summary>
+    public required int Size { get; init; }
+    /// <summary>How many of its jobs are in each state.</summary>
+    public required IReadOnlyDictionary<JobState, int> Counts { get; init; }
+    /// <summary>When its first job was accepted.</summary>
+    public required DateTimeOffset CreatedAt { get; init; }
+    /// <summary>When its last job ended.</summary>
+    public DateTimeOffset? CompletedAt { get; init; }
 }
 
 /// <summary>Where and when to notify about one job.</summary>
@@ -76,7 +154,7 @@ public sealed record WebhookTarget
     /// <summary>The signing secret, <c>whsec_</c> + base64 of 24 to 64 bytes (Standard Webhooks). Default: the service's configured secret.</summary>
     public string? Secret { get; init; }
 
-    /// <summary>Which events to send. Default: both.</summary>
+    /// <summary>Which events to send. Default: <c>start</c> and <c>completed</c>.</summary>
     public IReadOnlyList<WebhookEvent>? Events { get; init; }
 }
 
@@ -87,6 +165,8 @@ public enum WebhookEvent
     Start,
     /// <summary>The job reached a final state.</summary>
     Completed,
+    /// <summary>Its progress, at most twice a second.</summary>
+    Progress,
 }
 
 /// <summary>A job as the service shows it.</summary>
@@ -132,6 +212,14 @@ public sealed record Job
     public Problem? Error { get; init; }
     /// <summary>The words given with it.</summary>
     public IReadOnlyList<string>? Tags { get; init; }
+    /// <summary>The jobs that must succeed before it starts.</summary>
+    public IReadOnlyList<string>? After { get; init; }
+    /// <summary>The group it belongs to.</summary>
+    public string? Group { get; init; }
+    /// <summary>The schedule that made it.</summary>
+    public string? Schedule { get; init; }
+    /// <summary>The dead letter that it replays with another input.</summary>
+    public string? ReplayOf { get; init; }
 }
 
 /// <summary>One line of a job's history.</summary>
@@ -141,7 +229,7 @@ public sealed record JobEvent
     public required string JobId { get; init; }
     /// <summary>1, 2, 3 … within the job; the id of the server-sent event.</summary>
     public required long Sequence { get; init; }
-    /// <summary><c>queued</c>, <c>running</c>, <c>progress</c>, <c>retrying</c>, <c>succeeded</c>, <c>failed</c>, <c>cancelled</c>, <c>expired</c>, <c>scheduled</c>.</summary>
+    /// <summary><c>queued</c>, <c>running</c>, <c>progress</c>, <c>retrying</c>, <c>succeeded</c>, <c>failed</c>, <c>cancelled</c>, <c>expired</c>, <c>scheduled</c>, <c>log</c>, <c>metrics</c>.</summary>
     public required string Type { get; init; }
     /// <summary>When.</summary>
     public required DateTimeOffset At { get; init; }
@@ -151,7 +239,7 @@ public sealed record JobEvent
     public string? By { get; init; }
     /// <summary>Why, in words.</summary>
     public string? Reason { get; init; }
-    /// <summary>Progress of the work, for <c>progress</c> events.</summary>
+    /// <summary>What the worker reports: progress, a log line (<c>level</c>, <c>text</c>) or numbers by name.</summary>
     public JsonElement? Data { get; init; }
 }
 

@@ -65,6 +65,8 @@ public static class BusNames
     public const string UnprocessableQueue = "queuemaas.unprocessable";
     /// <summary>Header of an unprocessable message: the problem's code.</summary>
     public const string CodeHeader = "queuemaas-code";
+    /// <summary>Header of a submission: whose job it is, where the service has several tenants. Default <c>default</c>.</summary>
+    public const string TenantHeader = "queuemaas-tenant";
     /// <summary>Header of an unprocessable message: the problem's message.</summary>
     public const string ReasonHeader = "queuemaas-reason";
 }

@@ -56,6 +56,28 @@ public static class ProblemCodes
     public const string IdempotencyConflict = "idempotency_conflict";
     /// <summary>The deadline passed before the job ran.</summary>
     public const string DeadlineExceeded = "deadline_exceeded";
+    /// <summary>An attempt took longer than it may.</summary>
+    public const string AttemptTimeout = "attempt_timeout";
+    /// <summary>Memory ran out.</summary>
+    public const string OutOfMemory = "out_of_memory";
+    /// <summary>A job that had to succeed first has ended otherwise.</summary>
+    public const string DependencyFailed = "dependency_failed";
+    /// <summary>An input refers to a part of another job's output that is not there, or would become too large.</summary>
+    public const string ReferenceInvalid = "reference_invalid";
+    /// <summary>The tenant has as many jobs waiting as it may.</summary>
+    public const string QuotaExceeded = "quota_exceeded";
+    /// <summary>The tenant submits faster than it may.</summary>
+    public const string RateLimited = "rate_limited";
+    /// <summary>No dead letter has this id.</summary>
+    public const string DeadLetterNotFound = "dead_letter_not_found";
+    /// <summary>No schedule has this name.</summary>
+    public const string ScheduleNotFound = "schedule_not_found";
+    /// <summary>No group has this id.</summary>
+    public const string GroupNotFound = "group_not_found";
+    /// <summary>No webhook endpoint has this id.</summary>
+    public const string EndpointNotFound = "webhook_endpoint_not_found";
+    /// <summary>No webhook delivery has this id.</summary>
+    public const string DeliveryNotFound = "webhook_delivery_not_found";
     /// <summary>The worker stopped renewing its lease on the last attempt.</summary>
     public const string LeaseExpired = "lease_expired";
     /// <summary>No model has this name, version or alias.</summary>

@@ -4,21 +4,35 @@ namespace QueueMaaS.Jobs;
 
 /// <summary>
 /// Joins writes that arrive together into one: while a write is under way the next ones gather, and go together when it ends.
-/// So one alone never waits, no timer is involved, and the group grows with the load.
+/// So one alone never waits, and the group grows with the load. Only after a group of several the next one is given a few milliseconds to gather: then the
+/// system is busy, and a larger group costs each of its members less than the wait.
 /// </summary>
 public sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 {
-    private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions { SingleReader = true });
+    // From how many members on a group is a sign of load, and how long the next one then gathers.
+    private const int Busy = 8;
+    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(4);
+
+    private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions());
     private readonly Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> _commit;
     private readonly int _maxGroup;
+    private readonly Func<TItem, long>? _weigh;
+    private readonly long _maxWeight;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
-    public GroupCommit(Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> commit, int maxGroup)
+    /// <param name="commit">Writes a group and answers one result for each item.</param>
+    /// <param name="maxGroup">Most items in a group.</param>
+    /// <param name="weigh">What an item weighs; left out, nothing.</param>
+    /// <param name="maxWeight">A group closes when it weighs this much.</param>
+    /// <param name="lanes">Groups written at the same time: with two, one gathers and is sent while another waits for the disk.</param>
+    public GroupCommit(Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> commit, int maxGroup, Func<TItem, long>? weigh = null, long maxWeight = long.MaxValue, int lanes = 1)
     {
         _commit = commit;
         _maxGroup = maxGroup;
-        _loop = Task.Run(LoopAsync);
+        _weigh = weigh;
+        _maxWeight = maxWeight;
+        _loop = Task.WhenAll(Enumerable.Range(0, lanes).Select(_ => Task.Run(LoopAsync)));
     }
 
     /// <summary>Adds one item; completes with its result once its group is committed, or fails as the group's write failed.</summary>
@@ -42,10 +56,18 @@ public sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
         var group = new List<Entry>();
         while (await _entries.Reader.WaitToReadAsync())
         {
+            if (group.Count >= Busy && _entries.Reader.Count < _maxGroup)
+                await Task.Delay(Gather);
             group.Clear();
-            while (group.Count < _maxGroup && _entries.Reader.TryRead(out var entry))
+            var weight = 0L;
+            while (group.Count < _maxGroup && weight < _maxWeight && _entries.Reader.TryRead(out var entry))
+            {
                 group.Add(entry);
-            await CommitAsync(group);
+                weight += _weigh?.Invoke(entry.Item) ?? 0;
+            }
+
+            if (group.Count > 0)
+                await CommitAsync(group);
         }
     }
 
@@ -57,7 +79,7 @@ public sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
             for (var i = 0; i < group.Count; i++)
                 group[i].Done.TrySetResult(results[i]);
         }
-        catch (Exception exception) when (group.Count > 1 && exception is not OperationCanceledException)
+        catch (Exception exception) when (group.Count > 1 && exception is not (OperationCanceledException or TimeoutException or System.Data.Common.DbException { IsTransient: true }))
         {
             // One bad row must not fail those that happened to arrive with it: each goes alone.
             foreach (var entry in group.ToArray())

@@ -39,6 +39,17 @@ public sealed class JobOptions
     [Range(1, 1024)]
     public int PackSize { get; set; } = 32;
 
+    /// <summary>Most job pointers of one kind and priority class that lie in the broker at a time; the others wait their turn in the dispatching process, fair between tenants. Default 1,024.</summary>
+    [Range(1, 1_000_000)]
+    public int DispatchWindow { get; set; } = 1024;
+
+    /// <summary>A job that has waited this much longer stands equal to one of the next higher priority, so that nothing starves. Default 30 s.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
+    public TimeSpan AgePerPriority { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>By kind (<c>Inference</c>, <c>Training</c>, <c>Batch</c>, <c>Chunk</c>): what its jobs get that say nothing themselves. Default: the general settings, and no time limit.</summary>
+    public Dictionary<Contracts.JobKind, KindOptions> Kinds { get; set; } = [];
+
     /// <summary>The largest submission in bytes, over HTTP and over the bus. Larger inputs go by reference. Default 4 MiB.</summary>
     [Range(1024, 64 * 1024 * 1024)]
     public int MaxSubmissionBytes { get; set; } = 4 * 1024 * 1024;
@@ -54,4 +65,24 @@ public sealed class JobOptions
     /// <summary>How long a worker waits at shutdown for running jobs before it hands them back. Default 5 s.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
     public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>By final state (<c>Succeeded</c>, <c>Failed</c>, <c>Cancelled</c>, <c>Expired</c>): how long ended jobs are kept, with their results. Default: succeeded, cancelled and expired 30 days, failed 90 days; zero keeps them for ever.</summary>
+    public Dictionary<Contracts.JobState, TimeSpan> Retention { get; set; } = [];
+}
+
+/// <summary>What jobs of one kind get that say nothing themselves.</summary>
+public sealed class KindOptions
+{
+    /// <summary>Attempts. Default: the general setting.</summary>
+    [Range(1, 20)]
+    public int? MaxAttempts { get; set; }
+
+    /// <summary>An attempt that takes longer is stopped. Default: none.</summary>
+    public TimeSpan? Timeout { get; set; }
+
+    /// <summary>The first retry waits at most this long. Default: the general setting.</summary>
+    public TimeSpan? RetryBase { get; set; }
+
+    /// <summary>No retry waits longer. Default: the general setting.</summary>
+    public TimeSpan? RetryMax { get; set; }
 }

@@ -6,6 +6,7 @@ using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Leasing;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Submission;
+using QueueMaaS.Jobs.Tenants;
 
 namespace QueueMaaS.Jobs;
 
@@ -16,8 +17,11 @@ public static class JobServices
     {
         services.AddSingleton<WebhookTargets>();
         services.AddSingleton<IWebhookTargetPolicy>(provider => provider.GetRequiredService<WebhookTargets>());
-        services.AddSingleton<Dispatcher>();
-        services.AddHostedService(provider => provider.GetRequiredService<Dispatcher>());
+        services.AddSingleton<TenantLimits>();
+        services.AddSingleton<Admission>();
+        services.AddSingleton<DispatchInbox>();
+        services.AddSingleton<PredictedCosts>();
+        services.AddHostedService<Dispatcher>();
         services.AddHostedService<Sweeper>();
         services.AddSingleton<JobSubmitter>();
         services.AddSingleton<JobWaiter>();

@@ -5,6 +5,7 @@ using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Messaging.Dispatch;
 using QueueMaaS.Messaging.Events;
+using QueueMaaS.Messaging.RabbitMq;
 using QueueMaaS.Messaging.Submission;
 
 namespace QueueMaaS.Messaging;
@@ -56,7 +57,19 @@ public static class MessagingServices
                 });
             }
         });
-        services.AddSingleton<IDispatchQueue>(provider => new BusDispatchQueue(provider.GetRequiredService<IBus>(), isInProcess: options.RabbitMq is null));
+        if (options.RabbitMq is { } broker)
+        {
+            services.AddSingleton(_ => new RabbitConnection(broker));
+            services.AddSingleton<RabbitPublisher>();
+            services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());
+            services.AddSingleton<IEventPublisher>(provider => provider.GetRequiredService<RabbitPublisher>());
+        }
+        else
+        {
+            services.AddSingleton<IDispatchQueue, BusDispatchQueue>();
+            services.AddSingleton<IEventPublisher, BusEventPublisher>();
+        }
+
         if (roles.RelaysEvents)
             services.AddHostedService<EventRelay>();
         return services;

@@ -2,12 +2,16 @@ using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Npgsql;
 using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Storage.Artifacts;
 using QueueMaaS.Storage.Database;
+using QueueMaaS.Storage.Database.Pipeline;
 using QueueMaaS.Storage.Signals;
 using StackExchange.Redis;
 
@@ -25,7 +29,13 @@ public static class StorageServices
         services.TryAddSingleton(TimeProvider.System);
         services.AddDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
         services.AddSingleton<DatabaseSession>();
-        services.AddSingleton<IJobStore, JobStore>();
+        services.AddSingleton(provider => new JobStore(
+            provider.GetRequiredService<DatabaseSession>(), provider.GetRequiredService<IJobPipeline>(), provider.GetRequiredService<DispatchInbox>(), provider.GetRequiredService<IJobSignals>(),
+            provider.GetRequiredService<IJobCache>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStore>>()));
+        services.AddSingleton<IJobStore>(provider => provider.GetRequiredService<JobStore>());
+        services.AddSingleton<IQueueControl>(provider => provider.GetRequiredService<JobStore>());
+        services.AddSingleton<IEventOutbox, EventOutbox>();
+        AddPipeline(services, options);
         services.AddSingleton<ModelCatalog>();
         services.AddSingleton<IModelCatalog>(provider => new CachedModelCatalog(provider.GetRequiredService<ModelCatalog>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IDatasetCatalog, DatasetCatalog>();
@@ -54,6 +64,29 @@ public static class StorageServices
         }
 
         return services;
+    }
+
+    private static void AddPipeline(IServiceCollection services, StorageOptions options)
+    {
+        if (options.PostgreSql is not { } postgreSql)
+        {
+            services.AddSingleton<IJobPipeline, EntityPipeline>();
+            return;
+        }
+
+        services.AddSingleton(_ => PipelineSource(postgreSql));
+        services.AddSingleton<IJobPipeline, PostgreSqlPipeline>();
+    }
+
+    /// <summary>
+    /// Connections for the pipeline's few statements, which are prepared and planned once. The planner must not be led by how small the tables were at that moment:
+    /// it is kept from reading whole tables and from comparing each row of a group with each other.
+    /// </summary>
+    private static NpgsqlDataSource PipelineSource(string postgreSql)
+    {
+        var connection = new NpgsqlConnectionStringBuilder(postgreSql) { MaxAutoPrepare = 16, AutoPrepareMinUsages = 2 };
+        connection.Options = $"{connection.Options} -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_nestloop=off -c jit=off".Trim();
+        return NpgsqlDataSource.Create(connection);
     }
 
     /// <summary>Points EF Core at the configured database; also used by the design-time tools.</summary>

@@ -182,9 +182,11 @@ internal sealed class LocalServers : IServerSet
         [
             .. AsPostgreSqlUser, Path.Combine(_binaries.PostgreSqlFolder, "postgres"), "-D", Path.Combine(PostgreSqlFolder, "data"), "-p", $"{_ports.PostgreSql}",
             "-c", "listen_addresses=127.0.0.1", "-c", $"unix_socket_directories={PostgreSqlFolder}", "-c", "max_connections=300",
-            // The data need not survive the loss of the machine.
-            "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=128MB",
+            "-c", "shared_buffers=128MB", .. Durability,
         ]);
+
+    // A test's data need not survive the loss of the machine; a benchmark that is to be honest waits for the disk (QUEUEMAAS_TEST_DURABLE=1).
+    private static string[] Durability => Environment.GetEnvironmentVariable("QUEUEMAAS_TEST_DURABLE") is "1" ? [] : ["-c", "fsync=off", "-c", "full_page_writes=off"];
 
     private SupervisedProcess LaunchRabbitMq()
     {

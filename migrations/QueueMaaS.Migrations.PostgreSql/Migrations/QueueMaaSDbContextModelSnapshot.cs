@@ -33,6 +33,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("attempt");
 
+                    b.Property<int>("BatchDivisor")
+                        .HasColumnType("integer")
+                        .HasColumnName("batch_divisor");
+
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
@@ -64,6 +68,14 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.Property<DateTimeOffset?>("FinishedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("finished_at");
+
+                    b.Property<string>("GroupId")
+                        .HasColumnType("text")
+                        .HasColumnName("group_id");
+
+                    b.Property<bool>("HasDependents")
+                        .HasColumnType("boolean")
+                        .HasColumnName("has_dependents");
 
                     b.Property<string>("IdempotencyKey")
                         .HasColumnType("text")
@@ -117,6 +129,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("text")
                         .HasColumnName("request_hash");
 
+                    b.Property<string>("Rules")
+                        .HasColumnType("text")
+                        .HasColumnName("rules");
+
                     b.Property<DateTimeOffset?>("RunAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("run_at");
@@ -149,9 +165,21 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("text")
                         .HasColumnName("trace_parent");
 
+                    b.Property<string>("UniqueKey")
+                        .HasColumnType("text")
+                        .HasColumnName("unique_key");
+
+                    b.Property<string>("UniqueStates")
+                        .HasColumnType("text")
+                        .HasColumnName("unique_states");
+
                     b.Property<bool>("WebhookOnCompleted")
                         .HasColumnType("boolean")
                         .HasColumnName("webhook_on_completed");
+
+                    b.Property<bool>("WebhookOnProgress")
+                        .HasColumnType("boolean")
+                        .HasColumnName("webhook_on_progress");
 
                     b.Property<bool>("WebhookOnStart")
                         .HasColumnType("boolean")
@@ -167,6 +195,11 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
 
                     b.HasKey("Id")
                         .HasName("pk_jobs");
+
+                    b.HasIndex("CreatedAt")
+                        .HasDatabaseName("ix_jobs_age");
+
+                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("CreatedAt"), "brin");
 
                     b.HasIndex("Deadline")
                         .HasDatabaseName("ix_jobs_deadlines")
@@ -184,9 +217,23 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasDatabaseName("ix_jobs_due")
                         .HasFilter("state in ('Scheduled', 'Queued', 'Retrying')");
 
+                    b.HasIndex("Tenant", "FinishedAt")
+                        .HasDatabaseName("ix_jobs_failed")
+                        .HasFilter("state = 'Failed'");
+
+                    b.HasIndex("Tenant", "GroupId")
+                        .HasDatabaseName("ix_jobs_tenant_group_id")
+                        .HasFilter("group_id is not null");
+
                     b.HasIndex("Tenant", "IdempotencyKey")
                         .IsUnique()
-                        .HasDatabaseName("ix_jobs_tenant_idempotency_key");
+                        .HasDatabaseName("ix_jobs_tenant_idempotency_key")
+                        .HasFilter("idempotency_key is not null");
+
+                    b.HasIndex("Tenant", "UniqueKey")
+                        .IsUnique()
+                        .HasDatabaseName("ix_jobs_tenant_unique_key")
+                        .HasFilter("unique_key is not null");
 
                     b.HasIndex("Tenant", "CreatedAt", "Id")
                         .HasDatabaseName("ix_jobs_listing");
@@ -208,9 +255,17 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
 
+                    b.Property<string>("Data")
+                        .HasColumnType("text")
+                        .HasColumnName("data");
+
                     b.Property<DateTimeOffset?>("DeliveredAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("delivered_at");
+
+                    b.Property<string>("EndpointId")
+                        .HasColumnType("text")
+                        .HasColumnName("endpoint_id");
 
                     b.Property<string>("Error")
                         .HasColumnType("text")
@@ -264,6 +319,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("text")
                         .HasColumnName("tenant");
 
+                    b.Property<string>("TraceParent")
+                        .HasColumnType("text")
+                        .HasColumnName("trace_parent");
+
                     b.Property<int>("Tries")
                         .HasColumnType("integer")
                         .HasColumnName("tries");
@@ -288,7 +347,82 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasDatabaseName("ix_webhook_deliveries_due")
                         .HasFilter("state = 'Pending'");
 
+                    b.HasIndex("EndpointId", "CreatedAt")
+                        .HasDatabaseName("ix_webhook_deliveries_endpoint_id_created_at")
+                        .HasFilter("endpoint_id is not null");
+
+                    b.HasIndex("JobId", "Sequence")
+                        .HasDatabaseName("ix_webhook_deliveries_waiting")
+                        .HasFilter("state = 'Pending'");
+
                     b.ToTable("webhook_deliveries", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Jobs.Notification.WebhookEndpoint", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Description")
+                        .HasColumnType("text")
+                        .HasColumnName("description");
+
+                    b.Property<DateTimeOffset?>("DisabledAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("disabled_at");
+
+                    b.Property<string>("DisabledReason")
+                        .HasColumnType("text")
+                        .HasColumnName("disabled_reason");
+
+                    b.Property<string>("Events")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("events");
+
+                    b.Property<DateTimeOffset?>("FailingSince")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("failing_since");
+
+                    b.Property<bool>("IncludeOutput")
+                        .HasColumnType("boolean")
+                        .HasColumnName("include_output");
+
+                    b.Property<string>("Kinds")
+                        .HasColumnType("text")
+                        .HasColumnName("kinds");
+
+                    b.Property<int?>("MaxInFlight")
+                        .HasColumnType("integer")
+                        .HasColumnName("max_in_flight");
+
+                    b.Property<string>("Secrets")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("secrets");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Url")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("url");
+
+                    b.HasKey("Id")
+                        .HasName("pk_webhook_endpoints");
+
+                    b.HasIndex("Tenant")
+                        .HasDatabaseName("ix_webhook_endpoints_tenant");
+
+                    b.ToTable("webhook_endpoints", (string)null);
                 });
 
             modelBuilder.Entity("QueueMaaS.Jobs.Notification.WebhookTry", b =>
@@ -320,6 +454,14 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.Property<int>("Number")
                         .HasColumnType("integer")
                         .HasColumnName("number");
+
+                    b.Property<string>("Request")
+                        .HasColumnType("text")
+                        .HasColumnName("request");
+
+                    b.Property<string>("Response")
+                        .HasColumnType("text")
+                        .HasColumnName("response");
 
                     b.Property<int?>("Status")
                         .HasColumnType("integer")
@@ -372,6 +514,48 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.ToTable("dataset_versions", (string)null);
                 });
 
+            modelBuilder.Entity("QueueMaaS.Storage.Database.EventRelayRow", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("integer")
+                        .HasColumnName("id");
+
+                    b.Property<long>("Position")
+                        .HasColumnType("bigint")
+                        .HasColumnName("position");
+
+                    b.HasKey("Id")
+                        .HasName("pk_event_relay");
+
+                    b.ToTable("event_relay", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            Position = 0L
+                        });
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.JobDependencyRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("text")
+                        .HasColumnName("job_id");
+
+                    b.Property<string>("DependsOn")
+                        .HasColumnType("text")
+                        .HasColumnName("depends_on");
+
+                    b.HasKey("JobId", "DependsOn")
+                        .HasName("pk_job_dependencies");
+
+                    b.HasIndex("DependsOn")
+                        .HasDatabaseName("ix_job_dependencies_depends_on");
+
+                    b.ToTable("job_dependencies", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Storage.Database.JobEventRow", b =>
                 {
                     b.Property<long>("RowId")
@@ -403,10 +587,6 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("character varying(128)")
                         .HasColumnName("job_id");
 
-                    b.Property<bool>("Published")
-                        .HasColumnType("boolean")
-                        .HasColumnName("published");
-
                     b.Property<string>("Reason")
                         .HasColumnType("text")
                         .HasColumnName("reason");
@@ -414,6 +594,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.Property<long>("Sequence")
                         .HasColumnType("bigint")
                         .HasColumnName("sequence");
+
+                    b.Property<bool>("Silent")
+                        .HasColumnType("boolean")
+                        .HasColumnName("silent");
 
                     b.Property<string>("Type")
                         .IsRequired()
@@ -423,15 +607,39 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.HasKey("RowId")
                         .HasName("pk_job_events");
 
-                    b.HasIndex("RowId")
-                        .HasDatabaseName("ix_job_events_unpublished")
-                        .HasFilter("published = false");
-
                     b.HasIndex("JobId", "Sequence")
                         .IsUnique()
                         .HasDatabaseName("ix_job_events_job_id_sequence");
 
                     b.ToTable("job_events", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.JobGroupRow", b =>
+                {
+                    b.Property<string>("Tenant")
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("text")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset?>("CompletedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("completed_at");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<int>("Size")
+                        .HasColumnType("integer")
+                        .HasColumnName("size");
+
+                    b.HasKey("Tenant", "Id")
+                        .HasName("pk_job_groups");
+
+                    b.ToTable("job_groups", (string)null);
                 });
 
             modelBuilder.Entity("QueueMaaS.Storage.Database.ModelAliasRow", b =>
@@ -523,6 +731,150 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasDatabaseName("ix_model_versions_tenant_trained_by");
 
                     b.ToTable("model_versions", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.QueuePauseRow", b =>
+                {
+                    b.Property<string>("Kind")
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("kind");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<string>("By")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("by");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("text")
+                        .HasColumnName("reason");
+
+                    b.HasKey("Kind")
+                        .HasName("pk_queue_pauses");
+
+                    b.ToTable("queue_pauses", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.ScheduleRow", b =>
+                {
+                    b.Property<string>("Tenant")
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Cron")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("cron");
+
+                    b.Property<DateTimeOffset?>("LastAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_at");
+
+                    b.Property<string>("LastError")
+                        .HasColumnType("text")
+                        .HasColumnName("last_error");
+
+                    b.Property<string>("LastJobId")
+                        .HasColumnType("text")
+                        .HasColumnName("last_job_id");
+
+                    b.Property<string>("Missed")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("missed");
+
+                    b.Property<DateTimeOffset?>("NextAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("next_at");
+
+                    b.Property<bool>("Paused")
+                        .HasColumnType("boolean")
+                        .HasColumnName("paused");
+
+                    b.Property<string>("Submission")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("submission");
+
+                    b.Property<string>("TimeZone")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("time_zone");
+
+                    b.HasKey("Tenant", "Name")
+                        .HasName("pk_schedules");
+
+                    b.HasIndex("NextAt")
+                        .HasDatabaseName("ix_schedules_next_at");
+
+                    b.ToTable("schedules", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.UnprocessableRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text")
+                        .HasColumnName("id");
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("body");
+
+                    b.Property<string>("Code")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("code");
+
+                    b.Property<string>("ContentType")
+                        .HasColumnType("text")
+                        .HasColumnName("content_type");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("text")
+                        .HasColumnName("headers");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("reason");
+
+                    b.Property<DateTimeOffset>("ReceivedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("received_at");
+
+                    b.Property<string>("ReplayedAs")
+                        .HasColumnType("text")
+                        .HasColumnName("replayed_as");
+
+                    b.Property<DateTimeOffset?>("ReplayedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("replayed_at");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.HasKey("Id")
+                        .HasName("pk_unprocessable_messages");
+
+                    b.HasIndex("Tenant", "Id")
+                        .HasDatabaseName("ix_unprocessable_messages_tenant_id");
+
+                    b.ToTable("unprocessable_messages", (string)null);
                 });
 #pragma warning restore 612, 618
         }

@@ -27,6 +27,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("INTEGER")
                         .HasColumnName("attempt");
 
+                    b.Property<int>("BatchDivisor")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("batch_divisor");
+
                     b.Property<long>("CreatedAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
@@ -58,6 +62,14 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.Property<long?>("FinishedAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("finished_at");
+
+                    b.Property<string>("GroupId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("group_id");
+
+                    b.Property<bool>("HasDependents")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("has_dependents");
 
                     b.Property<string>("IdempotencyKey")
                         .HasColumnType("TEXT")
@@ -111,6 +123,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("request_hash");
 
+                    b.Property<string>("Rules")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("rules");
+
                     b.Property<long?>("RunAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("run_at");
@@ -143,9 +159,21 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("trace_parent");
 
+                    b.Property<string>("UniqueKey")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("unique_key");
+
+                    b.Property<string>("UniqueStates")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("unique_states");
+
                     b.Property<bool>("WebhookOnCompleted")
                         .HasColumnType("INTEGER")
                         .HasColumnName("webhook_on_completed");
+
+                    b.Property<bool>("WebhookOnProgress")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("webhook_on_progress");
 
                     b.Property<bool>("WebhookOnStart")
                         .HasColumnType("INTEGER")
@@ -161,6 +189,9 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
 
                     b.HasKey("Id")
                         .HasName("pk_jobs");
+
+                    b.HasIndex("CreatedAt")
+                        .HasDatabaseName("ix_jobs_age");
 
                     b.HasIndex("Deadline")
                         .HasDatabaseName("ix_jobs_deadlines")
@@ -178,9 +209,23 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasDatabaseName("ix_jobs_due")
                         .HasFilter("state in ('Scheduled', 'Queued', 'Retrying')");
 
+                    b.HasIndex("Tenant", "FinishedAt")
+                        .HasDatabaseName("ix_jobs_failed")
+                        .HasFilter("state = 'Failed'");
+
+                    b.HasIndex("Tenant", "GroupId")
+                        .HasDatabaseName("ix_jobs_tenant_group_id")
+                        .HasFilter("group_id is not null");
+
                     b.HasIndex("Tenant", "IdempotencyKey")
                         .IsUnique()
-                        .HasDatabaseName("ix_jobs_tenant_idempotency_key");
+                        .HasDatabaseName("ix_jobs_tenant_idempotency_key")
+                        .HasFilter("idempotency_key is not null");
+
+                    b.HasIndex("Tenant", "UniqueKey")
+                        .IsUnique()
+                        .HasDatabaseName("ix_jobs_tenant_unique_key")
+                        .HasFilter("unique_key is not null");
 
                     b.HasIndex("Tenant", "CreatedAt", "Id")
                         .HasDatabaseName("ix_jobs_listing");
@@ -202,9 +247,17 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
 
+                    b.Property<string>("Data")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("data");
+
                     b.Property<long?>("DeliveredAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("delivered_at");
+
+                    b.Property<string>("EndpointId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("endpoint_id");
 
                     b.Property<string>("Error")
                         .HasColumnType("TEXT")
@@ -258,6 +311,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("tenant");
 
+                    b.Property<string>("TraceParent")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("trace_parent");
+
                     b.Property<int>("Tries")
                         .HasColumnType("INTEGER")
                         .HasColumnName("tries");
@@ -282,7 +339,82 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasDatabaseName("ix_webhook_deliveries_due")
                         .HasFilter("state = 'Pending'");
 
+                    b.HasIndex("EndpointId", "CreatedAt")
+                        .HasDatabaseName("ix_webhook_deliveries_endpoint_id_created_at")
+                        .HasFilter("endpoint_id is not null");
+
+                    b.HasIndex("JobId", "Sequence")
+                        .HasDatabaseName("ix_webhook_deliveries_waiting")
+                        .HasFilter("state = 'Pending'");
+
                     b.ToTable("webhook_deliveries", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Jobs.Notification.WebhookEndpoint", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Description")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("description");
+
+                    b.Property<long?>("DisabledAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("disabled_at");
+
+                    b.Property<string>("DisabledReason")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("disabled_reason");
+
+                    b.Property<string>("Events")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("events");
+
+                    b.Property<long?>("FailingSince")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("failing_since");
+
+                    b.Property<bool>("IncludeOutput")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("include_output");
+
+                    b.Property<string>("Kinds")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kinds");
+
+                    b.Property<int?>("MaxInFlight")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("max_in_flight");
+
+                    b.Property<string>("Secrets")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("secrets");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Url")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("url");
+
+                    b.HasKey("Id")
+                        .HasName("pk_webhook_endpoints");
+
+                    b.HasIndex("Tenant")
+                        .HasDatabaseName("ix_webhook_endpoints_tenant");
+
+                    b.ToTable("webhook_endpoints", (string)null);
                 });
 
             modelBuilder.Entity("QueueMaaS.Jobs.Notification.WebhookTry", b =>
@@ -312,6 +444,14 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.Property<int>("Number")
                         .HasColumnType("INTEGER")
                         .HasColumnName("number");
+
+                    b.Property<string>("Request")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("request");
+
+                    b.Property<string>("Response")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("response");
 
                     b.Property<int?>("Status")
                         .HasColumnType("INTEGER")
@@ -364,6 +504,48 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.ToTable("dataset_versions", (string)null);
                 });
 
+            modelBuilder.Entity("QueueMaaS.Storage.Database.EventRelayRow", b =>
+                {
+                    b.Property<int>("Id")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<long>("Position")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("position");
+
+                    b.HasKey("Id")
+                        .HasName("pk_event_relay");
+
+                    b.ToTable("event_relay", (string)null);
+
+                    b.HasData(
+                        new
+                        {
+                            Id = 1,
+                            Position = 0L
+                        });
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.JobDependencyRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("job_id");
+
+                    b.Property<string>("DependsOn")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("depends_on");
+
+                    b.HasKey("JobId", "DependsOn")
+                        .HasName("pk_job_dependencies");
+
+                    b.HasIndex("DependsOn")
+                        .HasDatabaseName("ix_job_dependencies_depends_on");
+
+                    b.ToTable("job_dependencies", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Storage.Database.JobEventRow", b =>
                 {
                     b.Property<long>("RowId")
@@ -393,10 +575,6 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("job_id");
 
-                    b.Property<bool>("Published")
-                        .HasColumnType("INTEGER")
-                        .HasColumnName("published");
-
                     b.Property<string>("Reason")
                         .HasColumnType("TEXT")
                         .HasColumnName("reason");
@@ -404,6 +582,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.Property<long>("Sequence")
                         .HasColumnType("INTEGER")
                         .HasColumnName("sequence");
+
+                    b.Property<bool>("Silent")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("silent");
 
                     b.Property<string>("Type")
                         .IsRequired()
@@ -413,15 +595,39 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.HasKey("RowId")
                         .HasName("pk_job_events");
 
-                    b.HasIndex("RowId")
-                        .HasDatabaseName("ix_job_events_unpublished")
-                        .HasFilter("published = 0");
-
                     b.HasIndex("JobId", "Sequence")
                         .IsUnique()
                         .HasDatabaseName("ix_job_events_job_id_sequence");
 
                     b.ToTable("job_events", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.JobGroupRow", b =>
+                {
+                    b.Property<string>("Tenant")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<long?>("CompletedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("completed_at");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created_at");
+
+                    b.Property<int>("Size")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("size");
+
+                    b.HasKey("Tenant", "Id")
+                        .HasName("pk_job_groups");
+
+                    b.ToTable("job_groups", (string)null);
                 });
 
             modelBuilder.Entity("QueueMaaS.Storage.Database.ModelAliasRow", b =>
@@ -513,6 +719,150 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasDatabaseName("ix_model_versions_tenant_trained_by");
 
                     b.ToTable("model_versions", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.QueuePauseRow", b =>
+                {
+                    b.Property<string>("Kind")
+                        .HasMaxLength(16)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kind");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<string>("By")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("by");
+
+                    b.Property<string>("Reason")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("reason");
+
+                    b.HasKey("Kind")
+                        .HasName("pk_queue_pauses");
+
+                    b.ToTable("queue_pauses", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.ScheduleRow", b =>
+                {
+                    b.Property<string>("Tenant")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Name")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Cron")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("cron");
+
+                    b.Property<long?>("LastAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("last_at");
+
+                    b.Property<string>("LastError")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("last_error");
+
+                    b.Property<string>("LastJobId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("last_job_id");
+
+                    b.Property<string>("Missed")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("missed");
+
+                    b.Property<long?>("NextAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("next_at");
+
+                    b.Property<bool>("Paused")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("paused");
+
+                    b.Property<string>("Submission")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("submission");
+
+                    b.Property<string>("TimeZone")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("time_zone");
+
+                    b.HasKey("Tenant", "Name")
+                        .HasName("pk_schedules");
+
+                    b.HasIndex("NextAt")
+                        .HasDatabaseName("ix_schedules_next_at");
+
+                    b.ToTable("schedules", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.UnprocessableRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<byte[]>("Body")
+                        .IsRequired()
+                        .HasColumnType("BLOB")
+                        .HasColumnName("body");
+
+                    b.Property<string>("Code")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("code");
+
+                    b.Property<string>("ContentType")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("content_type");
+
+                    b.Property<string>("Headers")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("headers");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("reason");
+
+                    b.Property<long>("ReceivedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("received_at");
+
+                    b.Property<string>("ReplayedAs")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("replayed_as");
+
+                    b.Property<long?>("ReplayedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("replayed_at");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.HasKey("Id")
+                        .HasName("pk_unprocessable_messages");
+
+                    b.HasIndex("Tenant", "Id")
+                        .HasDatabaseName("ix_unprocessable_messages_tenant_id");
+
+                    b.ToTable("unprocessable_messages", (string)null);
                 });
 #pragma warning restore 612, 618
         }

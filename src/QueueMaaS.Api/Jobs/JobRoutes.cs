@@ -47,7 +47,7 @@ internal static class JobRoutes
         var wait = Requests.Wait(request, apiOptions.Value.MaxWait);
         var submission = SubmissionReader.Read(await Requests.ReadBodyAsync(request, limit, cancellationToken), limit);
         var key = request.Headers.TryGetValue("Idempotency-Key", out var keys) ? keys.ToString() : null;
-        var outcome = await submitter.SubmitAsync(submission, Requests.Tenant, key, cancellationToken);
+        var outcome = await submitter.SubmitAsync(submission, new SubmissionOrigin(Requests.Tenant) { IdempotencyKey = key }, cancellationToken);
         var job = outcome.Job;
         if (wait is { } time && !job.State.IsFinal())
             job = await waiter.WaitForEndAsync(Requests.Tenant, job.Id, time, cancellationToken) ?? job;
@@ -77,12 +77,18 @@ internal static class JobRoutes
         return new Page<Job>([.. page.Select(job => job.ToJob() with { Input = null, Output = null })], next);
     }
 
-    private static async Task<Job> GetAsync(string id, HttpRequest request, IJobStore store, JobWaiter waiter, JobEstimator estimator, IOptions<ApiOptions> options, CancellationToken cancellationToken)
+    private static async Task<IResult> GetAsync(
+        string id, HttpRequest request, IJobStore store, IJobCache cache, JobWaiter waiter, JobEstimator estimator, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
+        // Most polls are for jobs that have just ended: their answer lies ready, byte for byte.
+        if (await cache.FindAsync(Requests.Tenant, id, cancellationToken) is { } ready)
+            return new ReadyJson(ready);
         var job = Requests.Wait(request, options.Value.MaxWait) is { } wait
             ? await waiter.WaitForEndAsync(Requests.Tenant, id, wait, cancellationToken)
             : await store.FindAsync(Requests.Tenant, id, cancellationToken);
-        return await estimator.WithEstimateAsync(job ?? throw NotFound(id), cancellationToken);
+        return job is null ? throw NotFound(id)
+            : job.State.IsFinal() ? new ReadyJson(JobJson.Write(job))
+            : TypedResults.Ok(await estimator.WithEstimateAsync(job, cancellationToken));
     }
 
     private static async Task<Job> CancelAsync(string id, IJobStore store, CancellationToken cancellationToken)
@@ -93,12 +99,11 @@ internal static class JobRoutes
             : throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` has already {job.State.ToString().ToLowerInvariant()}; a job that has ended cannot be cancelled.", ("state", job.State));
     }
 
-    private static async Task<Job> RequeueAsync(string id, IJobStore store, Dispatcher dispatcher, CancellationToken cancellationToken)
+    private static async Task<Job> RequeueAsync(string id, IJobStore store, CancellationToken cancellationToken)
     {
         var job = await store.RequeueAsync(Requests.Tenant, id, "user", cancellationToken) ?? throw NotFound(id);
         if (job.State != JobState.Queued)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a failed job can be requeued.", ("state", job.State));
-        dispatcher.Add(new JobPointer(job.Id, job.Kind, job.Priority));
         return job.ToJob();
     }
 
@@ -133,6 +138,17 @@ internal static class JobRoutes
         return slash > 0 && long.TryParse(place[..slash], NumberStyles.None, CultureInfo.InvariantCulture, out var ticks) && ticks <= DateTime.MaxValue.Ticks
             ? (new DateTimeOffset(ticks, TimeSpan.Zero), place[(slash + 1)..])
             : throw Requests.BadCursor();
+    }
+}
+
+/// <summary>JSON that is written already.</summary>
+internal sealed class ReadyJson(ReadOnlyMemory<byte> json) : IResult
+{
+    public Task ExecuteAsync(HttpContext httpContext)
+    {
+        httpContext.Response.ContentType = "application/json; charset=utf-8";
+        httpContext.Response.ContentLength = json.Length;
+        return httpContext.Response.BodyWriter.WriteAsync(json, httpContext.RequestAborted).AsTask();
     }
 }
 

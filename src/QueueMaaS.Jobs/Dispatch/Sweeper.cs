@@ -9,8 +9,13 @@ namespace QueueMaaS.Jobs.Dispatch;
 /// Does what time asks for: queues due jobs, ends attempts whose lease expired, expires passed deadlines, and dispatches what was
 /// committed but never published or whose pointer may be lost. Runs in every process: all its writes are compare-and-set, so several do no harm.
 /// </summary>
-public sealed partial class Sweeper(IJobStore store, Dispatcher dispatcher, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
+public sealed partial class Sweeper(IJobStore store, DispatchInbox dispatch, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
 {
+    private const int Group = 1000;
+    private const int MostGroups = 20;
+    private static readonly TimeSpan FollowUpEvery = TimeSpan.FromSeconds(10);
+    private long _followedUp;
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(options.Value.SweepEvery, time);
@@ -33,9 +38,22 @@ public sealed partial class Sweeper(IJobStore store, Dispatcher dispatcher, IOpt
         var count = await store.SweepAsync(cancellationToken);
         if (count.LeasesExpired > 0)
             LogLeasesExpired(logger, count.LeasesExpired);
-        var lost = await store.FindUndispatchedAsync(grace: 2 * options.Value.SweepEvery, options.Value.RedispatchAfter, limit: 1000, cancellationToken);
-        foreach (var pointer in count.Queued.Concat(lost))
-            dispatcher.Add(pointer);
+        foreach (var pointer in count.Queued)
+            dispatch.Add(pointer);
+        for (var groups = 0; groups < MostGroups; groups++)
+        {
+            var lost = await store.TakeUndispatchedAsync(grace: 2 * options.Value.SweepEvery, options.Value.RedispatchAfter, Group, cancellationToken);
+            foreach (var pointer in lost)
+                dispatch.Add(pointer);
+            if (lost.Count < Group)
+                break;
+        }
+
+        if (_followedUp == 0 || time.GetElapsedTime(_followedUp) > FollowUpEvery)
+        {
+            _followedUp = time.GetTimestamp();
+            await store.FollowUpAsync(cancellationToken);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The leases of {Count} running jobs expired; each is tried again or failed")]

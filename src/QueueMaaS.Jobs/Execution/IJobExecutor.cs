@@ -11,16 +11,30 @@ public interface IJobExecutor
 
     /// <summary>Runs one attempt and returns the result, which is stored as JSON.</summary>
     /// <exception cref="ProblemException">The attempt failed for a reason the user is told; tried again only where it is transient.</exception>
-    /// <exception cref="OperationCanceledException">The token was cancelled: by shutdown, by the user, or because the claim was lost.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled: by shutdown, by the user, by the attempt's time limit, or because the claim was lost.</exception>
     Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken);
 }
 
 /// <summary>One attempt at a job, as its executor sees it.</summary>
-public sealed class JobAttempt(JobRecord job, Func<string, CancellationToken, Task> report)
+public sealed class JobAttempt(JobRecord job, Func<JobReport, CancellationToken, Task> report)
 {
     public JobRecord Job { get; } = job;
 
+    /// <summary>1, 2, 4 or 8: by how much this attempt must divide its batches, because attempts before it ran out of memory.</summary>
+    public int BatchDivisor => Job.BatchDivisor;
+
     /// <summary>Stores progress under the attempt's fence; throws when the claim no longer stands, so that the work stops.</summary>
-    public Task ReportAsync(object progress, CancellationToken cancellationToken) =>
-        report(JsonSerializer.Serialize(progress, QueueMaaSJson.Relaxed), cancellationToken);
+    public Task ReportAsync(object progress, CancellationToken cancellationToken) => SendAsync(JobReport.Progress, progress, cancellationToken);
+
+    /// <summary>Adds a line to the job's log.</summary>
+    /// <param name="level"><c>debug</c>, <c>info</c>, <c>warning</c> or <c>error</c>.</param>
+    /// <param name="text">The line.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task LogAsync(string level, string text, CancellationToken cancellationToken) => SendAsync(JobReport.Log, new { level, text }, cancellationToken);
+
+    /// <summary>Adds measurements to the job's history, by name.</summary>
+    public Task MeasureAsync(IReadOnlyDictionary<string, double> metrics, CancellationToken cancellationToken) => SendAsync(JobReport.Metrics, metrics, cancellationToken);
+
+    private Task SendAsync(string type, object data, CancellationToken cancellationToken) =>
+        report(new JobReport(type, JsonSerializer.Serialize(data, data.GetType(), QueueMaaSJson.Relaxed), Announce: false), cancellationToken);
 }

@@ -11,6 +11,14 @@ namespace QueueMaaS.Jobs.Execution;
 /// <summary>Runs claimed jobs: keeps the lease, calls the executor, ends the attempt, writing ends in groups.</summary>
 public sealed partial class JobRunner : IAsyncDisposable
 {
+    private const int MaxGroup = 256;
+
+    // One statement carries the outputs of a whole group.
+    private const int MaxGroupChars = 8 * 1024 * 1024;
+
+    // A webhook is told of progress at most this often.
+    private static readonly TimeSpan AnnounceEvery = TimeSpan.FromMilliseconds(500);
+
     private readonly IJobStore _store;
     private readonly LeaseKeeper _leases;
     private readonly Dictionary<JobKind, IJobExecutor> _executors;
@@ -18,7 +26,9 @@ public sealed partial class JobRunner : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly WorkerIdentity _worker;
     private readonly ILogger<JobRunner> _logger;
+    private readonly Failures _failures;
     private readonly GroupCommit<AttemptEnd, bool> _ends;
+    private readonly GroupCommit<ClaimRequest, IReadOnlyList<JobRecord>> _claims;
 
     public JobRunner(
         IJobStore store, LeaseKeeper leases, IEnumerable<IJobExecutor> executors, IOptions<JobOptions> options, TimeProvider time,
@@ -31,16 +41,18 @@ public sealed partial class JobRunner : IAsyncDisposable
         _time = time;
         _worker = worker;
         _logger = logger;
-        _ends = new GroupCommit<AttemptEnd, bool>(store.CompleteAsync, maxGroup: 256);
+        _failures = new Failures(_options, time);
+        _ends = new GroupCommit<AttemptEnd, bool>(store.CompleteAsync, MaxGroup, static end => end.Output?.Length ?? 0, MaxGroupChars);
+        _claims = new GroupCommit<ClaimRequest, IReadOnlyList<JobRecord>>(ClaimGroupAsync, MaxGroup);
     }
 
     /// <summary>The kinds this process has executors for.</summary>
     public IReadOnlyCollection<JobKind> Kinds => _executors.Keys;
 
-    /// <summary>Claims what can be claimed of <paramref name="ids"/> and answers the claimed jobs, each with its lease being kept.</summary>
+    /// <summary>Claims what can be claimed of <paramref name="ids"/>, in one statement with what other messages ask for, and answers the claimed jobs, each with its lease being kept.</summary>
     public async Task<IReadOnlyList<ClaimedJob>> ClaimAsync(IReadOnlyList<string> ids, JobKind kind, CancellationToken cancellationToken)
     {
-        var jobs = await _store.ClaimAsync(ids, _worker.Name, _leases.LeaseOf(kind), cancellationToken);
+        var jobs = await _claims.AddAsync(new ClaimRequest(ids, kind), cancellationToken);
         return [.. jobs.Select(job => new ClaimedJob(job, _leases.Keep(job)))];
     }
 
@@ -51,6 +63,8 @@ public sealed partial class JobRunner : IAsyncDisposable
         using var lease = claimed.Lease;
         using var activity = JobTelemetry.StartRun(job);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stopping, lease.Lost);
+        if (_failures.TimeoutOf(job) is { } timeout)
+            stop.CancelAfter(timeout);
         var end = await AttemptAsync(job, lease, stop.Token, stopping);
         if (end is null)
             return;
@@ -63,15 +77,33 @@ public sealed partial class JobRunner : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _ends.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _claims.DisposeAsync();
+        await _ends.DisposeAsync();
+    }
+
+    private async Task<IReadOnlyList<IReadOnlyList<JobRecord>>> ClaimGroupAsync(IReadOnlyList<ClaimRequest> requests, CancellationToken cancellationToken)
+    {
+        var claimed = new Dictionary<string, JobRecord>(StringComparer.Ordinal);
+        foreach (var kinds in requests.GroupBy(request => _leases.LeaseOf(request.Kind)))
+        {
+            foreach (var job in await _store.ClaimAsync([.. kinds.SelectMany(request => request.Ids).Distinct(StringComparer.Ordinal)], _worker.Name, kinds.Key, cancellationToken))
+                claimed[job.Id] = job;
+        }
+
+        // A job that two messages point at goes to the first of them.
+        return [.. requests.Select(request => (IReadOnlyList<JobRecord>)[.. request.Ids.Select(id => claimed.Remove(id, out var job) ? job : null).OfType<JobRecord>()])];
+    }
 
     private async Task<AttemptEnd?> AttemptAsync(JobRecord job, KeptLease lease, CancellationToken stop, CancellationToken stopping)
     {
         try
         {
-            var attempt = new JobAttempt(job, (progress, token) => ReportAsync(job, progress, token));
+            var announced = 0L;
+            var attempt = new JobAttempt(job, (report, token) => ReportAsync(job, report, ref announced, token));
             var output = await _executors[job.Kind].ExecuteAsync(attempt, stop);
-            return new AttemptEnd(job.Claim, JobState.Succeeded) { Output = JsonSerializer.Serialize(output, output.GetType(), QueueMaaSJson.Relaxed), Worker = _worker.Name };
+            return new AttemptEnd(job, JobState.Succeeded) { Output = JsonSerializer.Serialize(output, output.GetType(), QueueMaaSJson.Relaxed), Worker = _worker.Name };
         }
         catch (Exception exception) when (lease.Lost.IsCancellationRequested)
         {
@@ -81,34 +113,42 @@ public sealed partial class JobRunner : IAsyncDisposable
         catch (Exception) when (stopping.IsCancellationRequested)
         {
             // Shutdown, not failure: the attempt is taken back and the job queued at once.
-            return new AttemptEnd(job.Claim, JobState.Queued) { Worker = _worker.Name };
+            return new AttemptEnd(job, JobState.Queued) { Worker = _worker.Name };
+        }
+        catch (Exception) when (stop.IsCancellationRequested)
+        {
+            var problem = Problem.Create(ProblemCodes.AttemptTimeout, $"Attempt {job.Attempt} took longer than {_failures.TimeoutOf(job)!.Value.TotalSeconds:0.###} s and was stopped.", ("attempt", job.Attempt));
+            LogFailed(_logger, job.Id, job.Attempt, problem.Code, problem.Message);
+            return _failures.End(job, problem, FailureClass.Timeout, _worker.Name);
         }
         catch (ProblemException exception)
         {
             LogFailed(_logger, job.Id, job.Attempt, exception.Problem.Code, exception.Problem.Message);
-            return Fail(job, exception.Problem, exception.IsTransient);
+            return _failures.End(job, exception.Problem, Failures.ClassOf(exception), _worker.Name);
+        }
+        catch (OutOfMemoryException exception)
+        {
+            LogBroke(_logger, exception, job.Id, job.Attempt);
+            return _failures.End(job, new Problem(ProblemCodes.OutOfMemory, "The worker ran out of memory. The job is tried again in batches of half the size."), FailureClass.OutOfMemory, _worker.Name);
         }
         catch (Exception exception)
         {
             LogBroke(_logger, exception, job.Id, job.Attempt);
-            return Fail(job, new Problem(ProblemCodes.InternalError, $"Something went wrong on our side while running job `{job.Id}`. The worker's log has the cause under this id."), transient: true);
+            return _failures.End(job, new Problem(ProblemCodes.InternalError, $"Something went wrong on our side while running job `{job.Id}`. The worker's log has the cause under this id."), FailureClass.Transient, _worker.Name);
         }
     }
 
-    private AttemptEnd Fail(JobRecord job, Problem problem, bool transient)
+    private Task ReportAsync(JobRecord job, JobReport report, ref long announced, CancellationToken cancellationToken)
     {
-        var again = transient && job.Attempt < job.MaxAttempts;
-        return new AttemptEnd(job.Claim, again ? JobState.Retrying : JobState.Failed)
-        {
-            Error = problem,
-            RetryAt = again ? _time.GetUtcNow() + new RetryDelays(_options.RetryBase, _options.RetryMax).After(job.Attempt) : null,
-            Worker = _worker.Name,
-        };
+        var announce = report.Type == JobReport.Progress && (announced == 0 || _time.GetElapsedTime(announced) >= AnnounceEvery);
+        if (announce)
+            announced = _time.GetTimestamp();
+        return ReportAsync(job, report with { Announce = announce }, cancellationToken);
     }
 
-    private async Task ReportAsync(JobRecord job, string progress, CancellationToken cancellationToken)
+    private async Task ReportAsync(JobRecord job, JobReport report, CancellationToken cancellationToken)
     {
-        if (!await _store.ReportAsync(job.Claim, progress, cancellationToken))
+        if (!await _store.ReportAsync(job.Claim, report, cancellationToken))
         {
             JobTelemetry.StaleWrites.Add(1);
             throw new OperationCanceledException($"The claim on job {job.Id} no longer stands.");
@@ -148,6 +188,9 @@ public sealed partial class JobRunner : IAsyncDisposable
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: its end could not be stored yet ({Reason})")]
     private static partial void LogStoreFailed(ILogger logger, string jobId, string reason);
 }
+
+/// <summary>What one message asks to claim.</summary>
+internal readonly record struct ClaimRequest(IReadOnlyList<string> Ids, JobKind Kind);
 
 /// <summary>A job this process may work on.</summary>
 public sealed record ClaimedJob(JobRecord Job, KeptLease Lease);

@@ -106,7 +106,7 @@ public sealed partial class JobWorker(
         try
         {
             // A slot is free: whatever waits longest in the table goes next, without waiting for its pointer to come round.
-            while (!_stopping.IsCancellationRequested && await store.NextQueuedAsync(JobKind.Training, _stopping.Token) is { } next)
+            while (!_stopping.IsCancellationRequested && await store.NextQueuedAsync(JobKind.Training, options.Value.AgePerPriority, _stopping.Token) is { } next)
             {
                 if (await StartTrainingAsync(next, _stopping.Token))
                     return;

@@ -8,7 +8,7 @@ namespace QueueMaaS.Jobs.Life;
 /// </summary>
 public interface IJobStore
 {
-    /// <summary>Inserts a group of new jobs. A job whose id or idempotency key is known comes back as the stored one.</summary>
+    /// <summary>Inserts a group of new jobs, marked as dispatched: the caller dispatches what is queued. A job whose id, idempotency key or unique key is known comes back as the stored one.</summary>
     Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken);
 
     Task<JobRecord?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
@@ -22,11 +22,14 @@ public interface IJobStore
 
     Task<IReadOnlyList<JobEvent>> EventsAsync(string id, long afterSequence, int limit, CancellationToken cancellationToken);
 
-    /// <summary>Claims those of the queued jobs that nobody else has, each with a new fence. Others are left out of the answer.</summary>
+    /// <summary>Claims those of the queued jobs that nobody else has and that may start now, each with a new fence. Others are left out of the answer.</summary>
     Task<IReadOnlyList<JobRecord>> ClaimAsync(IReadOnlyList<string> ids, string worker, TimeSpan lease, CancellationToken cancellationToken);
 
     /// <summary>The queued job of this kind that is next by priority and age, for a worker that has become free.</summary>
-    Task<string?> NextQueuedAsync(JobKind kind, CancellationToken cancellationToken);
+    /// <param name="kind">Of which kind.</param>
+    /// <param name="agePerPriority">A job that has waited this much longer stands equal to one of the next higher priority.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    Task<string?> NextQueuedAsync(JobKind kind, TimeSpan agePerPriority, CancellationToken cancellationToken);
 
     /// <summary>Prolongs leases; answers which claims still stand.</summary>
     Task<IReadOnlySet<JobClaim>> RenewAsync(IReadOnlyList<JobClaim> claims, TimeSpan lease, CancellationToken cancellationToken);
@@ -34,8 +37,8 @@ public interface IJobStore
     /// <summary>Ends attempts; answers for each whether its claim still stood and so the write was taken.</summary>
     Task<IReadOnlyList<bool>> CompleteAsync(IReadOnlyList<AttemptEnd> ends, CancellationToken cancellationToken);
 
-    /// <summary>Writes progress; false when the claim no longer stands.</summary>
-    Task<bool> ReportAsync(JobClaim claim, string progress, CancellationToken cancellationToken);
+    /// <summary>Writes what a worker reports; false when the claim no longer stands.</summary>
+    Task<bool> ReportAsync(JobClaim claim, JobReport report, CancellationToken cancellationToken);
 
     /// <summary>Cancels the job, and its unfinished children; answers the job as it now is, null if unknown.</summary>
     Task<JobRecord?> CancelAsync(string tenant, string id, string by, CancellationToken cancellationToken);
@@ -43,26 +46,60 @@ public interface IJobStore
     /// <summary>Puts a failed job back in the queue, with its failed children, with their attempts counted from zero; null if unknown.</summary>
     Task<JobRecord?> RequeueAsync(string tenant, string id, string by, CancellationToken cancellationToken);
 
-    Task MarkDispatchedAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken);
+    /// <summary>Deletes ended jobs with their children, events and deliveries; answers how many of them there were. Jobs that have not ended stay.</summary>
+    Task<int> DeleteAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken);
 
-    /// <summary>Hands a queued job's pointer back, to be dispatched again after a while.</summary>
+    /// <summary>Deletes up to <paramref name="limit"/> ended jobs of this state that ended before a moment; answers how many it found.</summary>
+    Task<int> DeleteOldAsync(JobState state, DateTimeOffset endedBefore, int limit, CancellationToken cancellationToken);
+
+    /// <summary>Hands queued jobs' pointers back, to be dispatched again after a while.</summary>
     Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken);
 
     /// <summary>Does what time asks for: due jobs become queued, expired leases end attempts, passed deadlines expire. Answers what changed.</summary>
     Task<SweepCount> SweepAsync(CancellationToken cancellationToken);
 
-    /// <summary>Queued jobs that were never dispatched, or so long ago that their pointer may be lost.</summary>
-    Task<IReadOnlyList<JobPointer>> FindUndispatchedAsync(TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken);
+    /// <summary>Does again what a process that died may have left undone after a job's end: jobs that waited for it, groups it was the last of.</summary>
+    Task FollowUpAsync(CancellationToken cancellationToken);
+
+    /// <summary>Takes queued jobs that were never dispatched, or so long ago that their pointer may be lost, for being dispatched again: no other process gets them too.</summary>
+    Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken);
+
+    /// <summary>Those of the jobs that still wait for a worker.</summary>
+    Task<IReadOnlySet<string>> StillQueuedAsync(IReadOnlyCollection<string> ids, CancellationToken cancellationToken);
 
     /// <summary>Forgets what was dispatched: for a bus that lives in this process and is empty at its start.</summary>
     Task ForgetDispatchesAsync(CancellationToken cancellationToken);
 
     Task<IReadOnlyDictionary<(JobKind Kind, JobState State), int>> CountAsync(CancellationToken cancellationToken);
 
-    /// <summary>Event rows that have yet to be published on the bus, oldest first.</summary>
-    Task<IReadOnlyList<OutgoingEvent>> UnpublishedEventsAsync(int limit, CancellationToken cancellationToken);
+    /// <summary>How many jobs of the tenant wait: scheduled, queued or retrying; counted up to <paramref name="most"/>.</summary>
+    Task<int> CountWaitingAsync(string tenant, int most, CancellationToken cancellationToken);
 
-    Task MarkPublishedAsync(IReadOnlyList<long> rowIds, CancellationToken cancellationToken);
+    /// <summary>The group with its counts; null if unknown.</summary>
+    Task<JobGroup?> FindGroupAsync(string tenant, string id, CancellationToken cancellationToken);
+}
+
+/// <summary>Queues, by kind, that can be stopped and let go on.</summary>
+public interface IQueueControl
+{
+    /// <summary>The stopped queues.</summary>
+    Task<IReadOnlyList<QueuePause>> PausesAsync(CancellationToken cancellationToken);
+
+    /// <summary>From now on no job of the kind starts; those that run go on.</summary>
+    Task PauseAsync(JobKind kind, string by, string? reason, CancellationToken cancellationToken);
+
+    /// <summary>Lets the queue go on; its jobs are dispatched again within two sweeps.</summary>
+    Task ResumeAsync(JobKind kind, CancellationToken cancellationToken);
+}
+
+/// <summary>A stopped queue.</summary>
+public sealed record QueuePause(JobKind Kind, DateTimeOffset At, string By, string? Reason);
+
+/// <summary>Publishes what happened, in the order of the table and at least once.</summary>
+public interface IEventOutbox
+{
+    /// <summary>Reads events that have yet to be published, has them published, and remembers how far that went. Answers how many; null while another process does it.</summary>
+    Task<int?> RelayAsync(int limit, Func<IReadOnlyList<JobEvent>, CancellationToken, Task> publish, CancellationToken cancellationToken);
 }
 
 /// <summary>What became of a submission.</summary>
@@ -79,14 +116,35 @@ public enum AcceptKind
 }
 
 /// <summary>How an attempt ended.</summary>
-/// <param name="Claim">Whose write this is.</param>
+/// <param name="Job">The job as it was claimed.</param>
 /// <param name="State"><c>succeeded</c>, <c>failed</c>, <c>retrying</c>, or <c>queued</c> for an attempt that a shutdown interrupted and that does not count.</param>
-public sealed record AttemptEnd(JobClaim Claim, JobState State)
+public sealed record AttemptEnd(JobRecord Job, JobState State)
 {
     public string? Output { get; init; }
     public Problem? Error { get; init; }
     public DateTimeOffset? RetryAt { get; init; }
+
+    /// <summary>What the next attempt divides its batches by, where that changes.</summary>
+    public int? BatchDivisor { get; init; }
+
     public required string Worker { get; init; }
+
+    /// <summary>Whose write this is.</summary>
+    public JobClaim Claim => Job.Claim;
+
+    /// <summary>Why it ended so, for the history.</summary>
+    public string? Reason => State == JobState.Queued ? "handed back by a worker that is shutting down" : Error?.Message;
+}
+
+/// <summary>What a worker tells about a running job.</summary>
+/// <param name="Type"><c>progress</c>, <c>log</c> or <c>metrics</c>.</param>
+/// <param name="Data">JSON.</param>
+/// <param name="Announce">Whether webhooks are told too.</param>
+public sealed record JobReport(string Type, string Data, bool Announce)
+{
+    public const string Progress = "progress";
+    public const string Log = "log";
+    public const string Metrics = "metrics";
 }
 
 /// <summary>Which jobs to list, newest first.</summary>
@@ -96,6 +154,16 @@ public sealed record JobQuery(string Tenant)
     public JobState? State { get; init; }
     public string? Model { get; init; }
     public string? Tag { get; init; }
+    public string? Group { get; init; }
+
+    /// <summary>Only jobs whose error has this code.</summary>
+    public string? Code { get; init; }
+
+    /// <summary>Only jobs accepted at this moment or later.</summary>
+    public DateTimeOffset? From { get; init; }
+
+    /// <summary>Only jobs accepted before this moment.</summary>
+    public DateTimeOffset? Until { get; init; }
 
     /// <summary>Only jobs after this place in the order.</summary>
     public (DateTimeOffset CreatedAt, string Id)? After { get; init; }
@@ -104,10 +172,7 @@ public sealed record JobQuery(string Tenant)
 }
 
 /// <summary>What one sweep changed.</summary>
-/// <param name="Queued">Jobs that are queued now and have yet to be dispatched.</param>
+/// <param name="Queued">Jobs that are queued now, for the caller to dispatch.</param>
 /// <param name="LeasesExpired">Attempts ended because their worker fell silent.</param>
 /// <param name="DeadlinesPassed">Jobs that expired.</param>
 public sealed record SweepCount(IReadOnlyList<JobPointer> Queued, int LeasesExpired, int DeadlinesPassed);
-
-/// <summary>An event row on its way to the bus.</summary>
-public sealed record OutgoingEvent(long RowId, JobEvent Event);

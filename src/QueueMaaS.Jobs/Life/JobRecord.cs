@@ -6,6 +6,9 @@ namespace QueueMaaS.Jobs.Life;
 /// <summary>A job's row: the truth about it. JSON documents are kept as text, exactly as they were accepted or written.</summary>
 public sealed class JobRecord
 {
+    /// <summary>The due time of a job that waits for others.</summary>
+    public static readonly DateTimeOffset Blocked = new(9999, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     public required string Id { get; set; }
     public required string Tenant { get; set; }
     public required JobKind Kind { get; set; }
@@ -59,7 +62,28 @@ public sealed class JobRecord
     public string? WebhookSecret { get; set; }
     public bool WebhookOnStart { get; set; }
     public bool WebhookOnCompleted { get; set; }
+    public bool WebhookOnProgress { get; set; }
     public string? TraceParent { get; set; }
+
+    /// <summary>Holds the job's place among those that must be unique; given up when the job leaves <see cref="UniqueStates"/>.</summary>
+    public string? UniqueKey { get; set; }
+
+    /// <summary>The states in which <see cref="UniqueKey"/> is held, as <c>,Queued,Running,</c>.</summary>
+    public string? UniqueStates { get; set; }
+
+    public string? GroupId { get; set; }
+
+    /// <summary>Other jobs wait for this one's end.</summary>
+    public bool HasDependents { get; set; }
+
+    /// <summary>1, 2, 4 …: by how much the next attempt divides its batches, after the ones before ran out of memory.</summary>
+    public int BatchDivisor { get; set; } = 1;
+
+    /// <summary>A <see cref="JobRules"/>, where the job has any.</summary>
+    public string? Rules { get; set; }
+
+    /// <summary>What else was asked for it.</summary>
+    public JobRules GetRules() => Rules is null ? JobRules.None : JsonSerializer.Deserialize<JobRules>(Rules, QueueMaaSJson.Relaxed)!;
 
     /// <summary>The claim that holds it now.</summary>
     public JobClaim Claim => new(Id, Fence);
@@ -85,7 +109,14 @@ public sealed class JobRecord
         Output = Parse(Output),
         Error = Error is null ? null : JsonSerializer.Deserialize<Problem>(Error, QueueMaaSJson.Relaxed),
         Tags = Tags is null ? null : JsonSerializer.Deserialize<IReadOnlyList<string>>(Tags, QueueMaaSJson.Relaxed),
+        After = GetRules().After,
+        Group = GroupId,
+        Schedule = GetRules().Schedule,
+        ReplayOf = GetRules().ReplayOf,
     };
+
+    /// <summary>A copy, to be changed without touching what others hold.</summary>
+    public JobRecord Copy() => (JobRecord)MemberwiseClone();
 
     private static JsonElement? Parse(string? json) => json is null ? null : JsonElement.Parse(json);
 }
@@ -94,4 +125,17 @@ public sealed class JobRecord
 public readonly record struct JobClaim(string Id, long Fence);
 
 /// <summary>What the broker carries: which job, and how it is to be routed.</summary>
-public readonly record struct JobPointer(string Id, JobKind Kind, int Priority);
+/// <param name="Id">The job.</param>
+/// <param name="Kind">Which queues.</param>
+/// <param name="Priority">Which of them, and its place among its tenant's jobs.</param>
+/// <param name="Tenant">Whose turn it takes.</param>
+/// <param name="Model">What it will be computed with, to predict what it costs.</param>
+/// <param name="Since">Since when it waits; what waits longer counts as more urgent.</param>
+public readonly record struct JobPointer(string Id, JobKind Kind, int Priority, string Tenant, string? Model, DateTimeOffset Since)
+{
+    public static JobPointer To(JobRecord job)
+    {
+        ArgumentNullException.ThrowIfNull(job);
+        return new(job.Id, job.Kind, job.Priority, job.Tenant, job.Model, job.DueAt);
+    }
+}

@@ -14,12 +14,15 @@ public interface IJobSignals
     IDisposable Subscribe(Action<JobChange> onChange);
 }
 
-/// <summary>A cache of jobs for fast polling. Losing it loses speed, not data.</summary>
+/// <summary>A cache of ended jobs as the API answers them, for fast polling. Losing it loses speed, not data.</summary>
 public interface IJobCache
 {
-    Task<Life.JobRecord?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
+    /// <summary>The job's JSON (<see cref="Life.JobJson"/>); null where it is not here.</summary>
+    ValueTask<ReadOnlyMemory<byte>?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
 
     Task PutAsync(IReadOnlyList<Life.JobRecord> jobs, CancellationToken cancellationToken);
+
+    Task RemoveAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken);
 }
 
 /// <summary>Decides whether a webhook may be sent somewhere.</summary>

@@ -12,6 +12,7 @@ namespace QueueMaaS.Jobs.Notification;
 public sealed partial class WebhookNotifier : BackgroundService
 {
     private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
     private readonly IWebhookStore _store;
     private readonly IJobSignals _signals;
     private readonly WebhookOptions _options;
@@ -37,6 +38,7 @@ public sealed partial class WebhookNotifier : BackgroundService
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var subscription = _signals.Subscribe(_ => Wake());
+        var looked = 0L;
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -49,8 +51,14 @@ public sealed partial class WebhookNotifier : BackgroundService
                     _ = SendAsync(delivery, stoppingToken);
                 }
 
-                if (due.Count == 0)
-                    await _wake.WaitAsync(LookAnyway, stoppingToken);
+                if (due.Count > 0)
+                    continue;
+                // Most changes have no webhook: after a look in vain the next signals are gathered.
+                var sinceLook = _time.GetElapsedTime(looked);
+                looked = _time.GetTimestamp();
+                if (sinceLook < BetweenLooks)
+                    await Task.Delay(BetweenLooks, _time, stoppingToken);
+                await _wake.WaitAsync(LookAnyway, stoppingToken);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {

@@ -24,6 +24,15 @@ public sealed class WebhookDelivery
     public DateTimeOffset? DeliveredAt { get; set; }
     public int? LastStatus { get; set; }
     public string? LastError { get; set; }
+
+    /// <summary>The tenant's endpoint it goes to; null for the webhook that the job itself names.</summary>
+    public string? EndpointId { get; set; }
+
+    /// <summary>The job's trace, which the delivery goes on with.</summary>
+    public string? TraceParent { get; set; }
+
+    /// <summary>The body's <c>data</c> where it is not about a job.</summary>
+    public string? Data { get; set; }
 }
 
 public enum DeliveryState
@@ -43,6 +52,43 @@ public sealed class WebhookTry
     public int? Status { get; set; }
     public string? Error { get; set; }
     public double Milliseconds { get; set; }
+
+    /// <summary>What was sent: the headers, without the signature, and the body.</summary>
+    public string? Request { get; set; }
+
+    /// <summary>The first 4,096 characters of what came back.</summary>
+    public string? Response { get; set; }
+}
+
+/// <summary>Where a tenant wants to hear of all its jobs.</summary>
+public sealed class WebhookEndpoint
+{
+    public required string Id { get; set; }
+    public required string Tenant { get; set; }
+    public required string Url { get; set; }
+
+    /// <summary>Signing secrets as a JSON array, the newest first; each request is signed with all.</summary>
+    public required string Secrets { get; set; }
+
+    /// <summary>Which events it gets, as <c>,job.started,job.completed,</c>.</summary>
+    public required string Events { get; set; }
+
+    /// <summary>Which kinds of job it hears of, as <c>,Inference,Training,</c>; null for all.</summary>
+    public string? Kinds { get; set; }
+
+    /// <summary>Most deliveries under way at the same time; null for no limit of its own.</summary>
+    public int? MaxInFlight { get; set; }
+
+    /// <summary>Put the job's output into the body where it is small enough.</summary>
+    public bool IncludeOutput { get; set; }
+
+    public string? Description { get; set; }
+    public required DateTimeOffset CreatedAt { get; set; }
+    public DateTimeOffset? DisabledAt { get; set; }
+    public string? DisabledReason { get; set; }
+
+    /// <summary>Since when every try has failed.</summary>
+    public DateTimeOffset? FailingSince { get; set; }
 }
 
 /// <summary>The stored deliveries.</summary>

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Extensions.Options;
@@ -12,42 +11,44 @@ namespace QueueMaaS.Jobs.Submission;
 /// <summary>Accepts jobs: checks, commits the row together with whatever else has arrived, and hands its pointer to dispatch.</summary>
 public sealed class JobSubmitter : IAsyncDisposable
 {
+    private const int MaxGroup = 512;
+
+    // One statement carries the inputs of a whole group.
+    private const int MaxGroupChars = 8 * 1024 * 1024;
+
     private readonly Dictionary<JobKind, ISubmissionCheck> _checks;
     private readonly IWebhookTargetPolicy _webhookTargets;
-    private readonly Dispatcher _dispatcher;
-    private readonly JobOptions _options;
+    private readonly DispatchInbox _dispatch;
+    private readonly Admission _admission;
+    private readonly JobRecords _records;
     private readonly TimeProvider _time;
     private readonly GroupCommit<JobRecord, AcceptOutcome> _accept;
 
     public JobSubmitter(
-        IJobStore store, IEnumerable<ISubmissionCheck> checks, IWebhookTargetPolicy webhookTargets, Dispatcher dispatcher,
+        IJobStore store, IEnumerable<ISubmissionCheck> checks, IWebhookTargetPolicy webhookTargets, DispatchInbox dispatch, Admission admission,
         IOptions<JobOptions> options, TimeProvider time)
     {
         _checks = checks.ToDictionary(check => check.Kind);
         _webhookTargets = webhookTargets;
-        _dispatcher = dispatcher;
-        _options = options.Value;
+        _dispatch = dispatch;
+        _admission = admission;
+        ArgumentNullException.ThrowIfNull(options);
+        _records = new JobRecords(options.Value, time);
         _time = time;
-        _accept = new GroupCommit<JobRecord, AcceptOutcome>(store.AcceptAsync, maxGroup: 256);
+        _accept = new GroupCommit<JobRecord, AcceptOutcome>(store.AcceptAsync, MaxGroup, static job => job.Input.Length, MaxGroupChars);
     }
 
     /// <summary>Accepts one submission. When the task completes the job is committed: a crash after that does not lose it.</summary>
     /// <param name="submission">What the producer handed in.</param>
-    /// <param name="tenant">Whose job it is.</param>
-    /// <param name="idempotencyKey">The producer's key for safe repeats, if any.</param>
+    /// <param name="origin">Whose job it is, and where it comes from.</param>
     /// <param name="cancellationToken">Gives up waiting; the job may still be accepted.</param>
     /// <returns>The job and whether it was known before.</returns>
-    /// <exception cref="ProblemException">The submission is at fault, or clashes with an earlier one of the same id or key.</exception>
-    public async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, string tenant, string? idempotencyKey, CancellationToken cancellationToken)
+    /// <exception cref="ProblemException">The submission is at fault, clashes with an earlier one of the same id or key, or is beyond the tenant's limits.</exception>
+    public async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
     {
-        SubmissionLimits.Check(submission, idempotencyKey);
-        if (!_checks.TryGetValue(submission.Kind, out var check))
-            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training` or `batch`.", ("path", "kind"));
-        if (submission.Webhook is { } webhook)
-            _webhookTargets.Check(webhook);
-        var model = await check.CheckAsync(tenant, submission.Input, cancellationToken);
-
-        var outcome = await _accept.AddAsync(ToRecord(submission, tenant, idempotencyKey, model), cancellationToken);
+        await _admission.CheckAsync(origin.Tenant, cancellationToken);
+        var record = await CheckAsync(submission, origin, cancellationToken);
+        var outcome = await _accept.AddAsync(record, cancellationToken);
         if (outcome.Kind == AcceptKind.Conflict)
         {
             throw new ProblemException(
@@ -57,8 +58,23 @@ public sealed class JobSubmitter : IAsyncDisposable
         }
 
         if (outcome.Kind == AcceptKind.New && outcome.Job.State == JobState.Queued)
-            _dispatcher.Add(new JobPointer(outcome.Job.Id, outcome.Job.Kind, outcome.Job.Priority));
+            _dispatch.Add(JobPointer.To(outcome.Job));
         return outcome;
+    }
+
+    private async Task<JobRecord> CheckAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
+    {
+        SubmissionLimits.Check(submission, origin.IdempotencyKey);
+        if (!_checks.TryGetValue(submission.Kind, out var check))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training` or `batch`.", ("path", "kind"));
+        if (submission.Webhook is { } webhook)
+            _webhookTargets.Check(webhook);
+        var references = OutputReferences.Find(submission.Input);
+        // What an input with references will be is known only when the other jobs are done; the worker checks it then.
+        var model = references.Count == 0
+            ? await check.CheckAsync(origin.Tenant, submission.Input, cancellationToken)
+            : submission.Input.TryGetProperty("model", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString() : null;
+        return _records.Make(submission, origin, model, references);
     }
 
     /// <summary>Accepts the parts of a job that a worker has split. Repeats are harmless: the ids are the worker's to choose.</summary>
@@ -70,42 +86,12 @@ public sealed class JobSubmitter : IAsyncDisposable
             foreach (var outcome in accepted)
             {
                 if (outcome.Kind == AcceptKind.New)
-                    _dispatcher.Add(new JobPointer(outcome.Job.Id, outcome.Job.Kind, outcome.Job.Priority));
+                    _dispatch.Add(JobPointer.To(outcome.Job));
             }
         }
     }
 
     public ValueTask DisposeAsync() => _accept.DisposeAsync();
-
-    private JobRecord ToRecord(JobSubmission submission, string tenant, string? idempotencyKey, string? model)
-    {
-        var now = _time.GetUtcNow();
-        var scheduled = submission.RunAt is { } runAt && runAt > now;
-        return new JobRecord
-        {
-            Id = submission.Id ?? Ulid.NewUlid(now).ToString(),
-            Tenant = tenant,
-            Kind = submission.Kind,
-            State = scheduled ? JobState.Scheduled : JobState.Queued,
-            MaxAttempts = submission.MaxAttempts ?? _options.MaxAttempts,
-            Priority = submission.Priority ?? 5,
-            Model = model,
-            Input = submission.Input.GetRawText(),
-            // The id is left out, so that a repeat under one idempotency key matches whether or not it names an id.
-            RequestHash = Hash(submission with { Id = null }),
-            IdempotencyKey = idempotencyKey,
-            CreatedAt = now,
-            DueAt = submission.RunAt?.ToUniversalTime() ?? now,
-            RunAt = submission.RunAt?.ToUniversalTime(),
-            Deadline = submission.Deadline?.ToUniversalTime(),
-            Tags = submission.Tags is { Count: > 0 } tags ? JsonSerializer.Serialize(tags, QueueMaaSJson.Relaxed) : null,
-            WebhookUrl = submission.Webhook?.Url,
-            WebhookSecret = submission.Webhook?.Secret,
-            WebhookOnStart = submission.Webhook is { } onStart && (onStart.Events?.Contains(WebhookEvent.Start) ?? true),
-            WebhookOnCompleted = submission.Webhook is { } onEnd && (onEnd.Events?.Contains(WebhookEvent.Completed) ?? true),
-            TraceParent = Activity.Current?.Id,
-        };
-    }
 
     private JobRecord ToChild(JobRecord parent, string id, string input) => new()
     {
@@ -123,7 +109,4 @@ public sealed class JobSubmitter : IAsyncDisposable
         DueAt = _time.GetUtcNow(),
         TraceParent = parent.TraceParent,
     };
-
-    private static string Hash(JobSubmission submission) =>
-        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(submission, QueueMaaSJson.Relaxed)));
 }

@@ -19,6 +19,43 @@ internal static class SubmissionLimits
             throw Invalid("Idempotency-Key", "1 to 255 characters");
         if (submission is { Deadline: { } deadline, RunAt: { } runAt } && deadline <= runAt)
             throw Invalid("deadline", "later than `runAt`");
+        if (submission is { DelaySeconds: not null, RunAt: not null })
+            throw Invalid("delaySeconds", "left out where `runAt` is given");
+        if (submission.DelaySeconds is { } delay && !(delay is >= 0 and <= 366 * 86_400.0))
+            throw Invalid("delaySeconds", "seconds from 0 to 31622400");
+        if (submission.TimeoutSeconds is { } timeout && !(timeout is > 0 and <= 30 * 86_400.0))
+            throw Invalid("timeoutSeconds", "seconds above 0, up to 2592000");
+        CheckRetry(submission.Retry);
+        CheckUnique(submission.Unique);
+        CheckRelations(submission);
+    }
+
+    private static void CheckRetry(RetryPolicy? retry)
+    {
+        if (retry?.BaseSeconds is { } first && !(first is >= 0 and <= 7 * 86_400.0))
+            throw Invalid("retry.baseSeconds", "seconds from 0 to 604800");
+        if (retry?.MaxSeconds is { } most && !(most is >= 0 and <= 7 * 86_400.0))
+            throw Invalid("retry.maxSeconds", "seconds from 0 to 604800");
+    }
+
+    private static void CheckUnique(UniqueRule? unique)
+    {
+        if (unique?.Key is { Length: 0 or > 255 })
+            throw Invalid("unique.key", "1 to 255 characters");
+        if (unique?.PeriodSeconds is { } period && !(period is >= 1 and <= 366 * 86_400.0))
+            throw Invalid("unique.periodSeconds", "seconds from 1 to 31622400");
+        if (unique?.States is { Count: 0 })
+            throw Invalid("unique.states", "at least one state, or be left out");
+    }
+
+    private static void CheckRelations(JobSubmission submission)
+    {
+        if (submission.After is { } after && (after.Count > 64 || after.Any(id => !Identifiers.IsJobId(id))))
+            throw Invalid("after", "at most 64 ids of jobs");
+        if (submission.Id is { } own && submission.After?.Contains(own) == true)
+            throw Invalid("after", "ids of other jobs than itself");
+        if (submission.Group is { } group && (!Identifiers.IsJobId(group.Id) || group.Size is < 1 or > 100_000))
+            throw Invalid("group", "an `id` of the same form as a job's and a `size` from 1 to 100000");
     }
 
     private static ProblemException Invalid(string field, string range) =>

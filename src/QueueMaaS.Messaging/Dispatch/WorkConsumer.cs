@@ -11,10 +11,10 @@ public sealed class WorkConsumer(JobWorker worker) : IConsumer<WorkPack>
     public Task Consume(ConsumeContext<WorkPack> context) => worker.HandleAsync(context.Message.Kind, context.Message.Ids, context.CancellationToken);
 }
 
-/// <summary>Publishes pointers to the work queues. The broker's confirm completes the send.</summary>
-public sealed class BusDispatchQueue(IBus bus, bool isInProcess) : IDispatchQueue
+/// <summary>Sends pointers over the bus that lives in this process.</summary>
+internal sealed class BusDispatchQueue(IBus bus) : IDispatchQueue
 {
-    public bool IsInProcess { get; } = isInProcess;
+    public bool IsInProcess => true;
 
     public async Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken)
     {

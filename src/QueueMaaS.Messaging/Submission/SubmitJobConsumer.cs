@@ -26,10 +26,10 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
             // Without an id of its own, the message's id makes a redelivery the same job.
             if (submission.Id is null && MessageId(context) is { } messageId)
                 submission = submission with { Id = messageId };
-            var outcome = await SubmitAsync(submission, context.CancellationToken);
+            var outcome = await SubmitAsync(submission, Origin(context), context.CancellationToken);
             await ReplyAsync(context, new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null));
         }
-        catch (ProblemException exception) when (!exception.IsTransient)
+        catch (ProblemException exception) when (!CanWait(exception))
         {
             LogRefused(logger, exception.Problem.Code, exception.Problem.Message);
             await ReplyAsync(context, new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, exception.Problem));
@@ -37,15 +37,15 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
         }
     }
 
-    private async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, CancellationToken cancellationToken)
+    private async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
     {
         for (var pause = TimeSpan.FromMilliseconds(200); ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
             {
-                return await submitter.SubmitAsync(submission, DefaultTenant, idempotencyKey: null, cancellationToken);
+                return await submitter.SubmitAsync(submission, origin, cancellationToken);
             }
-            catch (Exception exception) when (exception is not ProblemException and not OperationCanceledException)
+            catch (Exception exception) when (exception is ProblemException problem ? CanWait(problem) : exception is not OperationCanceledException)
             {
                 LogWaiting(logger, exception.Message, pause.TotalSeconds);
                 await Task.Delay(pause, time, cancellationToken);
@@ -69,6 +69,18 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
             return body;
         }
     }
+
+    /// <summary>A part that is away is waited for. A tenant beyond its limits is refused: waiting here it would hold up the others; its message is kept in the unprocessable queue, to be replayed.</summary>
+    private static bool CanWait(ProblemException exception) => exception.IsTransient && exception.Problem.Code is not (ProblemCodes.QuotaExceeded or ProblemCodes.RateLimited);
+
+    private static SubmissionOrigin Origin(ConsumeContext context) => new(Header(context, BusNames.TenantHeader) is { Length: > 0 } tenant ? tenant : DefaultTenant)
+    {
+        TraceParent = Header(context, "traceparent"),
+    };
+
+    private static string? Header(ConsumeContext context, string name) => context.ReceiveContext.TransportHeaders.TryGetHeader(name, out var value)
+        ? value switch { string text => text, byte[] bytes => System.Text.Encoding.UTF8.GetString(bytes), _ => null }
+        : null;
 
     private static string? MessageId(ConsumeContext context) =>
         context.MessageId?.ToString() ?? (context.ReceiveContext.TransportHeaders.TryGetHeader("MessageId", out var id) && Identifiers.IsJobId(id as string) ? (string)id : null);

@@ -4,47 +4,32 @@ using QueueMaaS.Jobs.Life;
 
 namespace QueueMaaS.Storage.Database;
 
-/// <summary>What time, dispatch and the relay ask of the jobs table.</summary>
-public sealed partial class JobStore
+/// <summary>What time and dispatch ask of the jobs table, and the stopping of queues.</summary>
+public sealed partial class JobStore : IQueueControl
 {
     private const int SweepLimit = 500;
 
-    public Task MarkDispatchedAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => database.WriteAsync(async context =>
-    {
-        var now = time.GetUtcNow();
-        var free = await RowLocks.TakeAsync(context, ids, waits: false, cancellationToken);
-        return await context.Jobs.Where(job => free.Contains(job.Id) && job.State == JobState.Queued).ExecuteUpdateAsync(
-            set => set.SetProperty(job => job.DispatchedAt, now).SetProperty(job => job.Dispatches, job => job.Dispatches + 1), cancellationToken);
-    }, cancellationToken);
-
-    public Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    public Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => _database.WriteAsync(async context =>
     {
         var free = await RowLocks.TakeAsync(context, ids, waits: false, cancellationToken);
         return await context.Jobs.Where(job => free.Contains(job.Id) && job.State == JobState.Queued).ExecuteUpdateAsync(
             set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken);
     }, cancellationToken);
 
-    public Task ForgetDispatchesAsync(CancellationToken cancellationToken) => database.WriteAsync(async context =>
-    {
-        var dispatched = context.Jobs.Where(job => job.State == JobState.Queued && job.DispatchedAt != null);
-        await RowLocks.TakeAsync(context, await dispatched.Select(job => job.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
-        return await dispatched.ExecuteUpdateAsync(set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken);
-    }, cancellationToken);
+    public Task ForgetDispatchesAsync(CancellationToken cancellationToken) => _database.WriteAsync(
+        context => ForgetAsync(context, context.Jobs.Where(job => job.State == JobState.Queued && job.DispatchedAt != null), cancellationToken), cancellationToken);
 
     public async Task<SweepCount> SweepAsync(CancellationToken cancellationToken)
     {
         // A look first: the usual sweep finds nothing and must not take the writer.
-        if (!await database.ReadAsync(context => Overdue(context).AnyAsync(cancellationToken), cancellationToken))
+        if (!await _database.ReadAsync(context => Overdue(context).AnyAsync(cancellationToken), cancellationToken))
             return new SweepCount([], 0, 0);
 
-        var changed = new List<JobRecord>();
         var leases = 0;
         var deadlines = 0;
-        await database.WriteAsync(async context =>
+        await WriteAsync(async (context, changes) =>
         {
-            changed.Clear();
             leases = deadlines = 0;
-            var now = time.GetUtcNow();
             var overdue = await Overdue(context).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
             await RowLocks.TakeAsync(context, overdue, waits: true, cancellationToken);
             foreach (var job in await Overdue(context).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
@@ -52,83 +37,110 @@ public sealed partial class JobStore
                 if (job.State == JobState.Running)
                 {
                     leases++;
-                    TakeBack(context, job);
+                    TakeBack(changes, job);
                 }
-                else if (job.Deadline <= now)
+                else if (job.Deadline <= changes.Now)
                 {
                     deadlines++;
                     job.Error = Json.Write(Problem.Create(ProblemCodes.DeadlineExceeded, $"The deadline {job.Deadline:O} passed before a worker could start the job."));
-                    ChangeState(context, job, JobState.Expired, "sweeper", "its deadline passed before it ran");
+                    changes.To(job, JobState.Expired, "sweeper", "its deadline passed before it ran");
                 }
                 else
                 {
-                    ChangeState(context, job, JobState.Queued, "sweeper", job.State == JobState.Retrying ? "its wait before the next attempt is over" : "its time has come");
+                    changes.To(job, JobState.Queued, "sweeper", job.State == JobState.Retrying ? "its wait before the next attempt is over" : "its time has come");
                 }
-
-                changed.Add(job);
             }
 
             return 0;
         }, cancellationToken);
-        await TellAsync(changed);
-        var queued = changed.Where(job => job.State == JobState.Queued).Select(job => new JobPointer(job.Id, job.Kind, job.Priority));
-        return new SweepCount([.. queued], leases, deadlines);
+        return new SweepCount([], leases, deadlines);
     }
 
-    public Task<IReadOnlyList<JobPointer>> FindUndispatchedAsync(TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<JobPointer>>(async context =>
+    public Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken) =>
+        _database.WriteAsync<IReadOnlyList<JobPointer>>(async context =>
         {
-            var now = time.GetUtcNow();
-            var accepted = now - grace;
-            var (first, second, third, later) = (now - repeatAfter, now - (2 * repeatAfter), now - (4 * repeatAfter), now - (8 * repeatAfter));
-            var jobs = await context.Jobs
-                .Where(job => job.State == JobState.Queued
-                    && ((job.DispatchedAt == null && job.DueAt < accepted)
-                        || (job.Dispatches <= 1 && job.DispatchedAt < first)
-                        || (job.Dispatches == 2 && job.DispatchedAt < second)
-                        || (job.Dispatches == 3 && job.DispatchedAt < third)
-                        || job.DispatchedAt < later))
-                .OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt)
-                .Take(limit)
-                .Select(job => new { job.Id, job.Kind, job.Priority })
-                .ToListAsync(cancellationToken);
-            return [.. jobs.Select(job => new JobPointer(job.Id, job.Kind, job.Priority))];
+            var now = _time.GetUtcNow();
+            var found = await Undispatched(context, now, grace, repeatAfter).OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt).Take(limit).Select(job => job.Id).ToListAsync(cancellationToken);
+            if (found.Count == 0)
+                return [];
+            var free = await RowLocks.TakeAsync(context, found, waits: false, cancellationToken);
+            // Looked at again under the lock: another process may have taken them meanwhile.
+            var jobs = await Undispatched(context, now, grace, repeatAfter).Where(job => free.Contains(job.Id)).ToListAsync(cancellationToken);
+            var ids = jobs.Select(job => job.Id).ToArray();
+            await context.Jobs.Where(job => ids.Contains(job.Id)).ExecuteUpdateAsync(
+                set => set.SetProperty(job => job.DispatchedAt, now).SetProperty(job => job.Dispatches, job => job.Dispatches + 1), cancellationToken);
+            return [.. jobs.Select(JobPointer.To)];
         }, cancellationToken);
 
-    public Task<IReadOnlyDictionary<(JobKind Kind, JobState State), int>> CountAsync(CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyDictionary<(JobKind Kind, JobState State), int>>(async context =>
-            (await context.Jobs.Where(job => job.State == JobState.Queued || job.State == JobState.Running || job.State == JobState.Retrying || job.State == JobState.Scheduled)
-                .GroupBy(job => new { job.Kind, job.State }).Select(group => new { group.Key, Count = group.Count() }).ToListAsync(cancellationToken))
-            .ToDictionary(group => (group.Key.Kind, group.Key.State), group => group.Count), cancellationToken);
+    public Task<string?> NextQueuedAsync(JobKind kind, TimeSpan agePerPriority, CancellationToken cancellationToken) => _database.ReadAsync(async context =>
+    {
+        // The oldest of each priority; among these ten, age makes up for priority.
+        var oldest = new List<JobRecord>();
+        for (var priority = 0; priority <= 9; priority++)
+        {
+            if (await context.Jobs.Where(job => job.State == JobState.Queued && job.Kind == kind && job.Priority == priority && !context.Pauses.Any(pause => pause.Kind == kind))
+                .OrderBy(job => job.DueAt).FirstOrDefaultAsync(cancellationToken) is { } job)
+                oldest.Add(job);
+        }
 
-    public Task<IReadOnlyList<OutgoingEvent>> UnpublishedEventsAsync(int limit, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<OutgoingEvent>>(async context =>
-            [.. (await context.Events.Where(e => !e.Published).OrderBy(e => e.RowId).Take(limit).ToListAsync(cancellationToken)).Select(e => new OutgoingEvent(e.RowId, e.ToEvent()))],
-            cancellationToken);
+        return oldest.MinBy(job => job.DueAt - (job.Priority * agePerPriority))?.Id;
+    }, cancellationToken);
 
-    public Task MarkPublishedAsync(IReadOnlyList<long> rowIds, CancellationToken cancellationToken) => database.WriteAsync(
-        context => context.Events.Where(e => rowIds.Contains(e.RowId)).ExecuteUpdateAsync(set => set.SetProperty(e => e.Published, true), cancellationToken), cancellationToken);
+    public Task<IReadOnlyList<QueuePause>> PausesAsync(CancellationToken cancellationToken) => _database.ReadAsync<IReadOnlyList<QueuePause>>(
+        async context => [.. (await context.Pauses.ToListAsync(cancellationToken)).Select(row => new QueuePause(row.Kind, row.At, row.By, row.Reason))], cancellationToken);
+
+    public Task PauseAsync(JobKind kind, string by, string? reason, CancellationToken cancellationToken) => _database.WriteAsync(async context =>
+    {
+        if (!await context.Pauses.AnyAsync(row => row.Kind == kind, cancellationToken))
+            context.Pauses.Add(new QueuePauseRow { Kind = kind, At = _time.GetUtcNow(), By = by, Reason = reason });
+        return 0;
+    }, cancellationToken);
+
+    public Task ResumeAsync(JobKind kind, CancellationToken cancellationToken) => _database.WriteAsync(async context =>
+    {
+        await context.Pauses.Where(row => row.Kind == kind).ExecuteDeleteAsync(cancellationToken);
+        // Workers dropped the pointers that came meanwhile.
+        return await ForgetAsync(context, context.Jobs.Where(job => job.State == JobState.Queued && job.Kind == kind && job.DispatchedAt != null), cancellationToken);
+    }, cancellationToken);
+
+    private static async Task<int> ForgetAsync(QueueMaaSDbContext context, IQueryable<JobRecord> dispatched, CancellationToken cancellationToken)
+    {
+        await RowLocks.TakeAsync(context, await dispatched.Select(job => job.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
+        return await dispatched.ExecuteUpdateAsync(set => set.SetProperty(job => job.DispatchedAt, (DateTimeOffset?)null), cancellationToken);
+    }
+
+    private static IQueryable<JobRecord> Undispatched(QueueMaaSDbContext context, DateTimeOffset now, TimeSpan grace, TimeSpan repeatAfter)
+    {
+        var accepted = now - grace;
+        var (first, second, third, later) = (now - repeatAfter, now - (2 * repeatAfter), now - (4 * repeatAfter), now - (8 * repeatAfter));
+        return context.Jobs.Where(job => job.State == JobState.Queued && !context.Pauses.Any(pause => pause.Kind == job.Kind)
+            && ((job.DispatchedAt == null && job.DueAt < accepted)
+                || (job.Dispatches == 0 && job.DispatchedAt < first)
+                || (job.Dispatches == 1 && job.DispatchedAt < second)
+                || (job.Dispatches == 2 && job.DispatchedAt < third)
+                || job.DispatchedAt < later));
+    }
 
     private IQueryable<JobRecord> Overdue(QueueMaaSDbContext context)
     {
-        var now = time.GetUtcNow();
+        var now = _time.GetUtcNow();
         return context.Jobs.Where(job =>
             (job.State == JobState.Running && job.LeaseUntil < now)
             || ((job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.DueAt <= now)
             || ((job.State == JobState.Queued || job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.Deadline <= now));
     }
 
-    private void TakeBack(QueueMaaSDbContext context, JobRecord job)
+    private static void TakeBack(JobChanges changes, JobRecord job)
     {
-        var silent = $"worker {job.LeaseOwner?.Split('/')[0]} stopped renewing its lease";
+        var silent = $"worker {job.LeaseOwner} stopped renewing its lease";
         if (job.Attempt < job.MaxAttempts)
         {
-            ChangeState(context, job, JobState.Queued, "sweeper", silent);
+            changes.To(job, JobState.Queued, "sweeper", silent);
             return;
         }
 
         job.Error = Json.Write(Problem.Create(
             ProblemCodes.LeaseExpired, $"The {silent} on attempt {job.Attempt} of {job.MaxAttempts}. Its machine or process may have died; look at its log, then requeue the job.", ("attempt", job.Attempt)));
-        ChangeState(context, job, JobState.Failed, "sweeper", silent);
+        changes.To(job, JobState.Failed, "sweeper", silent);
     }
 }

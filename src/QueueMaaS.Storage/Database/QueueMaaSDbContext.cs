@@ -16,6 +16,13 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
     public DbSet<ModelVersionRow> Models => Set<ModelVersionRow>();
     public DbSet<ModelAliasRow> Aliases => Set<ModelAliasRow>();
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
+    public DbSet<JobDependencyRow> Dependencies => Set<JobDependencyRow>();
+    public DbSet<JobGroupRow> Groups => Set<JobGroupRow>();
+    public DbSet<QueuePauseRow> Pauses => Set<QueuePauseRow>();
+    public DbSet<ScheduleRow> Schedules => Set<ScheduleRow>();
+    public DbSet<UnprocessableRow> Unprocessable => Set<UnprocessableRow>();
+    public DbSet<WebhookEndpoint> Endpoints => Set<WebhookEndpoint>();
+    public DbSet<EventRelayRow> Relay => Set<EventRelayRow>();
 
     private bool IsSqlite => Database.ProviderName?.EndsWith("Sqlite", StringComparison.Ordinal) ?? false;
 
@@ -31,7 +38,6 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
-        var no = IsSqlite ? "0" : "false";
         modelBuilder.Entity<JobRecord>(job =>
         {
             job.ToTable("jobs");
@@ -40,7 +46,13 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             // Every tracked change raises the sequence, so it doubles as the optimistic lock.
             job.Property(j => j.Sequence).IsConcurrencyToken();
             job.Ignore(j => j.Claim);
-            job.HasIndex(j => new { j.Tenant, j.IdempotencyKey }).IsUnique();
+            // Partial wherever most rows have nothing to find: each index that a change does not touch is work saved.
+            job.HasIndex(j => new { j.Tenant, j.IdempotencyKey }).IsUnique().HasFilter("idempotency_key is not null");
+            job.HasIndex(j => new { j.Tenant, j.UniqueKey }).IsUnique().HasFilter("unique_key is not null");
+            job.HasIndex(j => new { j.Tenant, j.GroupId }).HasFilter("group_id is not null");
+            job.HasIndex(j => new { j.Tenant, j.FinishedAt }).HasDatabaseName("ix_jobs_failed").HasFilter("state = 'Failed'");
+            // What is finished is found by age: rows of one age lie together, so a range index costs next to nothing.
+            job.HasIndex(j => j.CreatedAt).HasDatabaseName("ix_jobs_age").UseBrin(!IsSqlite);
             job.HasIndex(j => new { j.Tenant, j.CreatedAt, j.Id }).HasDatabaseName("ix_jobs_listing");
             job.HasIndex(j => new { j.State, j.DueAt }).HasDatabaseName("ix_jobs_due").HasFilter("state in ('Scheduled', 'Queued', 'Retrying')");
             job.HasIndex(j => new { j.LeaseUntil }).HasDatabaseName("ix_jobs_leases").HasFilter("state = 'Running'");
@@ -53,7 +65,6 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             row.HasKey(e => e.RowId);
             row.Property(e => e.JobId).HasMaxLength(128);
             row.HasIndex(e => new { e.JobId, e.Sequence }).IsUnique();
-            row.HasIndex(e => e.RowId).HasDatabaseName("ix_job_events_unpublished").HasFilter($"published = {no}");
         });
         modelBuilder.Entity<WebhookDelivery>(delivery =>
         {
@@ -61,6 +72,8 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             delivery.HasKey(d => d.Id);
             delivery.HasIndex(d => d.JobId);
             delivery.HasIndex(d => d.NextTryAt).HasDatabaseName("ix_webhook_deliveries_due").HasFilter("state = 'Pending'");
+            delivery.HasIndex(d => new { d.JobId, d.Sequence }).HasDatabaseName("ix_webhook_deliveries_waiting").HasFilter("state = 'Pending'");
+            delivery.HasIndex(d => new { d.EndpointId, d.CreatedAt }).HasFilter("endpoint_id is not null");
         });
         modelBuilder.Entity<WebhookTry>(row =>
         {
@@ -68,6 +81,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             row.HasKey(t => t.RowId);
             row.HasIndex(t => t.DeliveryId);
         });
+        ConfigureJobRelations(modelBuilder);
         modelBuilder.Entity<ModelVersionRow>(model =>
         {
             model.ToTable("model_versions");
@@ -86,6 +100,61 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
         });
     }
 
+    private static void ConfigureJobRelations(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<JobDependencyRow>(row =>
+        {
+            row.ToTable("job_dependencies");
+            row.HasKey(d => new { d.JobId, d.DependsOn });
+            row.HasIndex(d => d.DependsOn);
+        });
+        modelBuilder.Entity<JobGroupRow>(row =>
+        {
+            row.ToTable("job_groups");
+            row.HasKey(g => new { g.Tenant, g.Id });
+        });
+        modelBuilder.Entity<QueuePauseRow>(row =>
+        {
+            row.ToTable("queue_pauses");
+            row.HasKey(p => p.Kind);
+        });
+        modelBuilder.Entity<ScheduleRow>(row =>
+        {
+            row.ToTable("schedules");
+            row.HasKey(s => new { s.Tenant, s.Name });
+            row.HasIndex(s => s.NextAt);
+        });
+        modelBuilder.Entity<UnprocessableRow>(row =>
+        {
+            row.ToTable("unprocessable_messages");
+            row.HasKey(m => m.Id);
+            row.HasIndex(m => new { m.Tenant, m.Id });
+        });
+        modelBuilder.Entity<WebhookEndpoint>(endpoint =>
+        {
+            endpoint.ToTable("webhook_endpoints");
+            endpoint.HasKey(e => e.Id);
+            endpoint.HasIndex(e => e.Tenant);
+        });
+        modelBuilder.Entity<EventRelayRow>(row =>
+        {
+            row.ToTable("event_relay");
+            row.HasKey(r => r.Id);
+            row.Property(r => r.Id).ValueGeneratedNever();
+            row.HasData(new EventRelayRow { Id = 1, Position = 0 });
+        });
+    }
+
     private sealed class UtcTicksConverter() : ValueConverter<DateTimeOffset, long>(
         moment => moment.UtcTicks, ticks => new DateTimeOffset(ticks, TimeSpan.Zero));
+}
+
+internal static class RangeIndexes
+{
+    /// <summary>PostgreSQL's BRIN, where the database has it.</summary>
+    public static void UseBrin<T>(this Microsoft.EntityFrameworkCore.Metadata.Builders.IndexBuilder<T> index, bool available)
+    {
+        if (available)
+            index.HasMethod("brin");
+    }
 }

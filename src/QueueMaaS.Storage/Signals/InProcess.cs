@@ -37,9 +37,11 @@ internal sealed class Subscription(Action end) : IDisposable
 /// <summary>The embedded default reads its own database file faster than it could keep a cache true.</summary>
 public sealed class NoJobCache : IJobCache
 {
-    public Task<JobRecord?> FindAsync(string tenant, string id, CancellationToken cancellationToken) => Task.FromResult<JobRecord?>(null);
+    public ValueTask<ReadOnlyMemory<byte>?> FindAsync(string tenant, string id, CancellationToken cancellationToken) => new((ReadOnlyMemory<byte>?)null);
 
     public Task PutAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task RemoveAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken) => Task.CompletedTask;
 }
 
 /// <summary>Reports of the workers in this process: for the embedded default.</summary>

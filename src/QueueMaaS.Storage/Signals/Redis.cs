@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Life;
@@ -30,7 +29,7 @@ public sealed class RedisSignals : IJobSignals
             return Task.CompletedTask;
         }
 
-        return _redis.GetSubscriber().PublishAsync(Channel, JsonSerializer.Serialize(changes, QueueMaaSJson.Relaxed), CommandFlags.FireAndForget);
+        return _redis.GetSubscriber().PublishAsync(Channel, SignalText.Write(changes), CommandFlags.FireAndForget);
     }
 
     public IDisposable Subscribe(Action<JobChange> onChange)
@@ -41,7 +40,7 @@ public sealed class RedisSignals : IJobSignals
     }
 
     private void OnMessage(RedisChannel channel, RedisValue message) =>
-        Tell(JsonSerializer.Deserialize<JobChange[]>((string)message!, QueueMaaSJson.Relaxed)!);
+        Tell(SignalText.Read((string)message!));
 
     private void Tell(IReadOnlyList<JobChange> changes)
     {
@@ -53,22 +52,22 @@ public sealed class RedisSignals : IJobSignals
     }
 }
 
-/// <summary>Final jobs with small results, for fast polling. A job leaves the cache when it is put back in the queue.</summary>
+/// <summary>Ended jobs that are small, for fast polling. A failed job can be put back in the queue, so it is not kept.</summary>
 public sealed partial class RedisJobCache(IConnectionMultiplexer redis, ILogger<RedisJobCache> logger) : IJobCache
 {
-    private const int MaxOutputChars = 64 * 1024;
+    private const int MaxChars = 8 * 1024;
     private static readonly TimeSpan Keep = TimeSpan.FromHours(1);
 
-    public async Task<JobRecord?> FindAsync(string tenant, string id, CancellationToken cancellationToken)
+    public async ValueTask<ReadOnlyMemory<byte>?> FindAsync(string tenant, string id, CancellationToken cancellationToken)
     {
         if (!redis.IsConnected)
             return null;
         try
         {
             var cached = await redis.GetDatabase().StringGetAsync(Key(tenant, id));
-            return cached.IsNull ? null : JsonSerializer.Deserialize<JobRecord>((string)cached!, QueueMaaSJson.Relaxed);
+            return cached.IsNull ? null : (ReadOnlyMemory<byte>?)(byte[])cached!;
         }
-        catch (Exception exception) when (exception is RedisException or TimeoutException or JsonException)
+        catch (Exception exception) when (exception is RedisException or TimeoutException)
         {
             LogUnavailable(logger, exception.Message);
             return null;
@@ -79,16 +78,18 @@ public sealed partial class RedisJobCache(IConnectionMultiplexer redis, ILogger<
     {
         if (!redis.IsConnected)
             return Task.CompletedTask;
-        var batch = redis.GetDatabase();
+        var database = redis.GetDatabase();
         foreach (var job in jobs)
         {
-            // A failed job can be requeued, so only what can never change again is kept.
-            if (job.State is JobState.Succeeded or JobState.Cancelled or JobState.Expired && (job.Output?.Length ?? 0) <= MaxOutputChars)
-                batch.StringSet(Key(job.Tenant, job.Id), JsonSerializer.Serialize(job, QueueMaaSJson.Relaxed), Keep, flags: CommandFlags.FireAndForget);
+            if (job.State is JobState.Succeeded or JobState.Cancelled or JobState.Expired && job.Kind is JobKind.Inference && job.Input.Length + (job.Output?.Length ?? 0) <= MaxChars)
+                database.StringSet(Key(job.Tenant, job.Id), JobJson.Write(job), Keep, flags: CommandFlags.FireAndForget);
         }
 
         return Task.CompletedTask;
     }
+
+    public Task RemoveAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken) =>
+        redis.IsConnected ? redis.GetDatabase().KeyDeleteAsync([.. ids.Select(id => Key(tenant, id))], CommandFlags.FireAndForget) : Task.CompletedTask;
 
     private static RedisKey Key(string tenant, string id) => $"queuemaas:job:{tenant}:{id}";
 

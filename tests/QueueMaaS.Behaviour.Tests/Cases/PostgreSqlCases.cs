@@ -33,9 +33,10 @@ public sealed class PostgreSqlCases(ServersService service)
             for (var round = 0; round < Rounds; round++)
             {
                 var half = await Task.WhenAll(Claim(ids), Claim(backwards), Mark(ids), Mark(backwards));
-                var claims = half.SelectMany(jobs => jobs).Select(job => job.Claim).ToArray();
+                var claimed = half.SelectMany(jobs => jobs).ToArray();
+                var claims = claimed.Select(job => job.Claim).ToArray();
                 claims.Length.ShouldBe(ids.Length, "each job is claimed once");
-                var handedBack = claims.Select(claim => new AttemptEnd(claim, JobState.Queued) { Worker = "test" }).ToArray();
+                var handedBack = claimed.Select(job => new AttemptEnd(job, JobState.Queued) { Worker = "test" }).ToArray();
                 await Task.WhenAll(
                     Renew(claims), Complete([.. handedBack.Take(40)]), Renew([.. claims.Reverse()]), Complete([.. handedBack.Reverse().Take(40)]), Mark(ids), Mark(backwards));
             }
@@ -54,7 +55,7 @@ public sealed class PostgreSqlCases(ServersService service)
         Task Complete(IReadOnlyList<AttemptEnd> some) => service.Jobs.CompleteAsync(some, cancel);
         async Task<IReadOnlyList<JobRecord>> Mark(IReadOnlyList<string> some)
         {
-            await service.Jobs.MarkDispatchedAsync(some, cancel);
+            await service.Jobs.PostponeDispatchAsync(some, cancel);
             return [];
         }
     }

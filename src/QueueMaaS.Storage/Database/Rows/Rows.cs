@@ -16,8 +16,8 @@ public sealed class JobEventRow
     public string? Reason { get; set; }
     public string? Data { get; set; }
 
-    /// <summary>Whether the bus has confirmed it.</summary>
-    public bool Published { get; set; }
+    /// <summary>Kept in the history, but not announced: a batch job's chunks are its own affair.</summary>
+    public bool Silent { get; set; }
 
     public JobEvent ToEvent() => new()
     {

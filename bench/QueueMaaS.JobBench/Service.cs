@@ -1,0 +1,64 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
+using QueueMaaS.Serving;
+
+namespace QueueMaaS.JobBench;
+
+/// <summary>A whole QueueMaaS in this process on the real servers of the environment, with a database of its own.</summary>
+internal sealed class Service : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly string _folder;
+
+    private Service(WebApplication app, string folder, string rabbitMq, string postgreSql)
+    {
+        _app = app;
+        _folder = folder;
+        RabbitMq = rabbitMq;
+        PostgreSql = postgreSql;
+    }
+
+    public string RabbitMq { get; }
+
+    public string PostgreSql { get; }
+
+    public string Url => _app.Urls.First();
+
+    public IServiceProvider Services => _app.Services;
+
+    public static async Task<Service> StartAsync(Action<IServiceCollection>? adapt = null, params string[] settings)
+    {
+        var folder = Directory.CreateTempSubdirectory("queuemaas-bench-").FullName;
+        var server = Setting("Storage__PostgreSql");
+        var database = $"bench_{Guid.NewGuid():n}";
+        await using (var connection = new NpgsqlConnection(server))
+        {
+            await connection.OpenAsync();
+            await using var create = new NpgsqlCommand($"create database {database}", connection);
+            await create.ExecuteNonQueryAsync();
+        }
+
+        var postgreSql = new NpgsqlConnectionStringBuilder(server) { Database = database }.ConnectionString;
+        string[] common =
+        [
+            "--urls=http://127.0.0.1:0", $"--Storage:DataFolder={folder}", "--Storage:MigrateAtStart=true", $"--Storage:PostgreSql={postgreSql}", $"--Bus:RabbitMq={Setting("Bus__RabbitMq")}",
+            $"--Storage:Redis={Setting("Storage__Redis")}", "--Webhooks:AllowPrivateTargets=true", "--Logging:LogLevel:Default=Error", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:Microsoft.EntityFrameworkCore=None", "--Logging:LogLevel:MassTransit=Error",
+        ];
+        var app = QueueMaaSHost.Build([.. common, .. settings], adapt);
+        await QueueMaaSHost.PrepareDatabaseAsync(app, CancellationToken.None);
+        await app.StartAsync();
+        return new Service(app, folder, Setting("Bus__RabbitMq"), postgreSql);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static string Setting(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value
+        ? value
+        : throw new InvalidOperationException($"Set {name}: run the benchmark beside QueueMaaS.TestServers, as docs/benchmarks.md shows.");
+}

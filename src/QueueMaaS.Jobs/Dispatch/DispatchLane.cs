@@ -1,0 +1,48 @@
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Jobs.Dispatch;
+
+/// <summary>
+/// Pointers of one queue of the broker. Only so many are in the broker at a time that the workers stay busy; the others wait here, where their order can still
+/// change: fair between tenants, urgent before patient, and what has waited long before what is only more important.
+/// </summary>
+internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int window, TimeSpan agePerPriority, double quantum)
+{
+    private readonly FairQueue<JobPointer> _waiting = new(quantum);
+    private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+    private int _published;
+
+    public JobKind Kind => kind;
+
+    public PriorityClass Priority => priority;
+
+    public int Waiting => _waiting.Count;
+
+    public void Add(JobPointer pointer, double weight, double cost)
+    {
+        // A pointer that waits already does not wait twice.
+        if (_known.Add(pointer.Id))
+            _waiting.Enqueue(pointer.Tenant, weight, cost, pointer.Since.UtcTicks - (pointer.Priority * agePerPriority.Ticks), pointer);
+    }
+
+    /// <summary>The next pointers, as far as there is room in the broker.</summary>
+    public List<string> Take(int most)
+    {
+        var taken = new List<string>();
+        var room = window - Volatile.Read(ref _published);
+        while (taken.Count < most && taken.Count < room && _waiting.TryDequeue(out var pointer))
+        {
+            _known.Remove(pointer.Id);
+            taken.Add(pointer.Id);
+        }
+
+        return taken;
+    }
+
+    /// <summary>One more pointer of this lane is in the broker.</summary>
+    public void Enter() => Interlocked.Increment(ref _published);
+
+    /// <summary>One of them is not any more: a worker claimed its job, or it ended otherwise. May be called by any thread.</summary>
+    public void Leave() => Interlocked.Decrement(ref _published);
+}

@@ -1,0 +1,47 @@
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Jobs.Execution;
+
+/// <summary>Decides what a failed attempt is followed by: by the kind of failure, the job's own policy, and its kind's.</summary>
+internal sealed class Failures(JobOptions options, TimeProvider time)
+{
+    /// <summary>Out of memory three times over, an eighth of the batch is left; smaller ones will not help.</summary>
+    private const int MostHalvings = 3;
+
+    private static readonly FailureClass[] TriedAgain = [FailureClass.Transient, FailureClass.OutOfMemory, FailureClass.Timeout];
+
+    public static FailureClass ClassOf(Exception exception) => exception switch
+    {
+        ProblemException { Problem.Code: ProblemCodes.OutOfMemory } or OutOfMemoryException => FailureClass.OutOfMemory,
+        ProblemException { Problem.Code: ProblemCodes.AttemptTimeout } => FailureClass.Timeout,
+        ProblemException { IsTransient: false } => FailureClass.Deterministic,
+        // What we did not foresee may be a broken part as well as a broken program: it is tried again.
+        _ => FailureClass.Transient,
+    };
+
+    public AttemptEnd End(JobRecord job, Problem problem, FailureClass failure, string worker)
+    {
+        var rules = job.GetRules();
+        var halvings = failure == FailureClass.OutOfMemory ? Math.Log2(job.BatchDivisor) : 0;
+        var again = job.Attempt < job.MaxAttempts && halvings < MostHalvings && (rules.Retry?.On ?? TriedAgain).Contains(failure);
+        return new AttemptEnd(job, again ? JobState.Retrying : JobState.Failed)
+        {
+            Error = problem,
+            RetryAt = again ? time.GetUtcNow() + Delays(job.Kind, rules.Retry).After(job.Attempt) : null,
+            BatchDivisor = again && failure == FailureClass.OutOfMemory ? job.BatchDivisor * 2 : null,
+            Worker = worker,
+        };
+    }
+
+    /// <summary>How long an attempt of this job may take; null for as long as it likes.</summary>
+    public TimeSpan? TimeoutOf(JobRecord job) => job.GetRules().TimeoutSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : options.Kinds.GetValueOrDefault(job.Kind)?.Timeout;
+
+    private RetryDelays Delays(JobKind kind, RetryPolicy? own)
+    {
+        var byKind = options.Kinds.GetValueOrDefault(kind);
+        return new RetryDelays(
+            own?.BaseSeconds is { } first ? TimeSpan.FromSeconds(first) : byKind?.RetryBase ?? options.RetryBase,
+            own?.MaxSeconds is { } most ? TimeSpan.FromSeconds(most) : byKind?.RetryMax ?? options.RetryMax);
+    }
+}

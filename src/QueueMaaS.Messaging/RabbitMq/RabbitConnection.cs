@@ -1,0 +1,52 @@
+using RabbitMQ.Client;
+
+namespace QueueMaaS.Messaging.RabbitMq;
+
+/// <summary>
+/// One connection of this process to the broker for what goes by the thousand: events and pointers out. MassTransit's own way of sending costs several times
+/// what the broker's client does, and a message of a few dozen bytes has no use for it. Opened at the first use, and again after it was lost.
+/// </summary>
+internal sealed class RabbitConnection(string address) : IAsyncDisposable
+{
+    private readonly SemaphoreSlim _opening = new(1);
+    private IConnection? _connection;
+
+    /// <summary>A channel whose publishes complete when the broker has confirmed them. It belongs to the caller, who asks for another when it is closed.</summary>
+    public async Task<IChannel> OpenChannelAsync(CancellationToken cancellationToken)
+    {
+        var connection = await ConnectAsync(cancellationToken);
+        return await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true), cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_connection is not null)
+            await _connection.DisposeAsync();
+        _opening.Dispose();
+    }
+
+    private async Task<IConnection> ConnectAsync(CancellationToken cancellationToken)
+    {
+        if (_connection is { IsOpen: true } open)
+            return open;
+        await _opening.WaitAsync(cancellationToken);
+        try
+        {
+            if (_connection is { IsOpen: true } opened)
+                return opened;
+            if (_connection is not null)
+                await _connection.DisposeAsync();
+            _connection = null;
+            // Whoever publishes tries again by itself, so the client need not restore anything behind our back.
+            var factory = new ConnectionFactory { Uri = Amqp(address), AutomaticRecoveryEnabled = false, RequestedHeartbeat = TimeSpan.FromSeconds(10) };
+            return _connection = await factory.CreateConnectionAsync("queuemaas", cancellationToken);
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    /// <summary>MassTransit's own scheme names the same thing.</summary>
+    private static Uri Amqp(string address) => new(address.Replace("rabbitmqs://", "amqps://", StringComparison.Ordinal).Replace("rabbitmq://", "amqp://", StringComparison.Ordinal));
+}

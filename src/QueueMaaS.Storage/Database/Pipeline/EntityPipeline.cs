@@ -1,0 +1,97 @@
+using Microsoft.EntityFrameworkCore;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Tenants;
+
+namespace QueueMaaS.Storage.Database.Pipeline;
+
+/// <summary>The four changes by EF Core, for SQLite: it has one writer, so nothing changes between what is read and what is written.</summary>
+internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limits, TimeProvider time) : IJobPipeline
+{
+    public Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken) => database.WriteAsync<IReadOnlyList<AcceptOutcome>>(async context =>
+    {
+        var changes = await JobChanges.BeginAsync(context, time, cancellationToken);
+        var known = await FindKnownAsync(context, jobs, cancellationToken);
+        var outcomes = new List<AcceptOutcome>(jobs.Count);
+        foreach (var job in jobs)
+        {
+            if (known.Judge(job, again: false) is { } met)
+            {
+                outcomes.Add(met);
+                continue;
+            }
+
+            changes.Add(job);
+            known.Add(job);
+            outcomes.Add(new AcceptOutcome(job, AcceptKind.New));
+        }
+
+        return outcomes;
+    }, cancellationToken);
+
+    public Task<IReadOnlyList<JobRecord>> ClaimAsync(IReadOnlyList<string> ids, string worker, TimeSpan lease, CancellationToken cancellationToken) => database.WriteAsync<IReadOnlyList<JobRecord>>(async context =>
+    {
+        var changes = await JobChanges.BeginAsync(context, time, cancellationToken);
+        var paused = await context.Pauses.Select(pause => pause.Kind).ToListAsync(cancellationToken);
+        var jobs = await context.Jobs
+            .Where(job => ids.Contains(job.Id) && job.State == JobState.Queued && (job.Deadline == null || job.Deadline > changes.Now) && !paused.Contains(job.Kind))
+            .OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt).ToListAsync(cancellationToken);
+        var claimed = new List<JobRecord>(jobs.Count);
+        foreach (var tenant in jobs.GroupBy(job => job.Tenant))
+            claimed.AddRange(tenant.Take(await RoomAsync(context, tenant.Key, cancellationToken)));
+        foreach (var job in claimed)
+        {
+            job.Attempt++;
+            job.Fence++;
+            job.StartedAt = changes.Now;
+            changes.To(job, JobState.Running, worker, reason: null);
+            job.LeaseOwner = worker;
+            job.LeaseUntil = changes.Now + lease;
+        }
+
+        return claimed;
+    }, cancellationToken);
+
+    public Task<IReadOnlySet<JobClaim>> RenewAsync(IReadOnlyList<JobClaim> claims, TimeSpan lease, CancellationToken cancellationToken) => database.WriteAsync<IReadOnlySet<JobClaim>>(async context =>
+    {
+        var until = time.GetUtcNow() + lease;
+        var ids = claims.Select(claim => claim.Id).ToArray();
+        var running = await context.Jobs.AsNoTracking().Where(job => ids.Contains(job.Id) && job.State == JobState.Running).Select(job => new { job.Id, job.Fence }).ToListAsync(cancellationToken);
+        var standing = running.Select(job => new JobClaim(job.Id, job.Fence)).Where(claims.ToHashSet().Contains).ToHashSet();
+        var renewed = standing.Select(claim => claim.Id).ToArray();
+        await context.Jobs.Where(job => renewed.Contains(job.Id)).ExecuteUpdateAsync(set => set.SetProperty(job => job.LeaseUntil, until), cancellationToken);
+        return standing;
+    }, cancellationToken);
+
+    public Task<IReadOnlyDictionary<JobClaim, JobRecord>> CompleteAsync(IReadOnlyList<AttemptEnd> ends, CancellationToken cancellationToken) =>
+        database.WriteAsync<IReadOnlyDictionary<JobClaim, JobRecord>>(async context =>
+        {
+            var changes = await JobChanges.BeginAsync(context, time, cancellationToken);
+            var ids = ends.Select(end => end.Claim.Id).ToArray();
+            var rows = await context.Jobs.Where(job => ids.Contains(job.Id)).ToDictionaryAsync(job => job.Id, cancellationToken);
+            var taken = new Dictionary<JobClaim, JobRecord>();
+            foreach (var end in ends)
+            {
+                if (!rows.TryGetValue(end.Claim.Id, out var job) || job.State != JobState.Running || job.Fence != end.Claim.Fence)
+                    continue;
+                changes.End(job, end);
+                taken[end.Claim] = job;
+            }
+
+            return taken;
+        }, cancellationToken);
+
+    internal static async Task<KnownJobs> FindKnownAsync(QueueMaaSDbContext context, IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken)
+    {
+        var ids = jobs.Select(job => job.Id).ToArray();
+        var keys = jobs.Select(job => job.IdempotencyKey).OfType<string>().ToArray();
+        var unique = jobs.Select(job => job.UniqueKey).OfType<string>().ToArray();
+        return new KnownJobs(await context.Jobs.AsNoTracking()
+            .Where(job => ids.Contains(job.Id) || (job.IdempotencyKey != null && keys.Contains(job.IdempotencyKey)) || (job.UniqueKey != null && unique.Contains(job.UniqueKey)))
+            .ToListAsync(cancellationToken));
+    }
+
+    private async Task<int> RoomAsync(QueueMaaSDbContext context, string tenant, CancellationToken cancellationToken) => limits.Of(tenant).MaxRunning is { } most
+        ? Math.Max(0, most - await context.Jobs.CountAsync(job => job.State == JobState.Running && job.Tenant == tenant && job.Kind != JobKind.Chunk, cancellationToken))
+        : int.MaxValue;
+}
