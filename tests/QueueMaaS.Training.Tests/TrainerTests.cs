@@ -137,6 +137,6 @@ public sealed class TrainerTests
     {
         var trained = new ImageTrainer().Train(data, Samples.Settings(epochs: 2, seed: seed));
         using var model = trained.Model;
-        return [.. model.Parameters().SelectMany(p => p.detach().contiguous().data<float>().ToArray())];
+        return [.. model.Weights.SelectMany(p => p.Tensor.detach().contiguous().data<float>().ToArray())];
     }
 }

@@ -23,7 +23,7 @@ public static class ImageEvaluator
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(data);
         ArgumentNullException.ThrowIfNull(indexes);
-        var device = model.Parameters().FirstOrDefault()?.device ?? torch.CPU;
+        var device = model.Device;
         var matrix = new int[data.Classes.Count][];
         for (var i = 0; i < matrix.Length; i++)
             matrix[i] = new int[matrix.Length];

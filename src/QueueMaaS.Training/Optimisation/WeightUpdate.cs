@@ -13,7 +13,7 @@ internal abstract class WeightUpdate : IDisposable
 {
     private readonly List<IDisposable> _held = [];
 
-    protected WeightUpdate(BuiltModel model) => Parameters = [.. model.Parameters()];
+    protected WeightUpdate(BuiltModel model) => Parameters = [.. model.Weights.Where(w => w.Trained).Select(w => w.Tensor)];
 
     protected IReadOnlyList<torch.Tensor> Parameters { get; }
 

@@ -41,12 +41,10 @@ public sealed class ImageTrainer(TimeProvider? time = null)
         cancellationToken.ThrowIfCancellationRequested();
         var split = DataSplit.Of(data, settings.ValidationShare, settings.Seed);
         var specification = ModelPresets.Create(settings.Preset, data.Classes.Count);
-        var model = BuiltModel.Build(specification, TensorShape.Image(data.Channels, data.Height, data.Width), settings.Seed);
+        var device = torch.cuda_is_available() ? torch.CUDA : torch.CPU;
+        var model = BuiltModel.Build(specification, TensorShape.Image(data.Channels, data.Height, data.Width), settings.Seed, device);
         try
         {
-            var device = torch.cuda_is_available() ? torch.CUDA : torch.CPU;
-            foreach (var module in model.Modules)
-                module.to(device);
             using var update = WeightUpdate.Create(settings.Optimizer, model, settings.LearningRate);
             var monitor = new ProgressMonitor(_time, settings.Epochs, split.Train.Length, settings.BatchSize, report);
             var order = (int[])split.Train.Clone();
@@ -87,7 +85,7 @@ public sealed class ImageTrainer(TimeProvider? time = null)
         var input = batch.Input(data, device);
         var labels = batch.Target(device);
         update.ClearGradients();
-        var logits = model.Forward(input);
+        var logits = model.Train(input);
         var loss = cross_entropy(logits, labels);
         loss.backward();
         update.Apply();

@@ -119,7 +119,7 @@ public sealed class TrainingRun(TimeProvider? time = null)
         OnnxExporter.Save(proto, path);
 
         report(Phase("checking", settings, settings.Epochs, trained.History));
-        var parity = ExportParityCheck.Run(model, path, data, trained.Split.Validation, cancellationToken);
+        var parity = ExportParityCheck.Run(model, path, new Feeding.ImageInputs(data), trained.Split.Validation, cancellationToken);
         return new()
         {
             OnnxPath = path,
