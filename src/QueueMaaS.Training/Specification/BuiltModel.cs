@@ -36,6 +36,9 @@ public sealed class BuiltModel : IDisposable
     /// <summary>Numbers that are learned, frozen ones included.</summary>
     public long ParameterCount => _weights.Where(w => w.Role != WeightRole.Statistic).Sum(w => w.Tensor.numel());
 
+    /// <summary>True: products of linear layers and convolutions are computed in bfloat16 while training.</summary>
+    internal bool Half { get; set; }
+
     /// <summary>What dropout draws with; the trainer seeds it before every step.</summary>
     internal torch.Generator Random { get; }
 
@@ -80,7 +83,7 @@ public sealed class BuiltModel : IDisposable
     private torch.Tensor Forward(torch.Tensor input, bool training, string? until)
     {
         var values = new Dictionary<string, torch.Tensor>(StringComparer.Ordinal) { [ModelSpecification.InputId] = input };
-        var (learning, resting) = (new ForwardPass(training, Random, Device), new ForwardPass(false, Random, Device));
+        var (learning, resting) = (new ForwardPass(training, Random, Device) { Half = Half && training }, new ForwardPass(false, Random, Device) { Half = Half && training });
         var last = input;
         foreach (var layer in _layers)
         {

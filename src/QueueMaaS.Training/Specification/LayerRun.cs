@@ -33,6 +33,20 @@ public sealed class LayerRun
     /// </summary>
     public torch.Tensor Number(double value) => torch.tensor((float)value, device: _pass.Device);
 
+    /// <summary>A linear map in the precision of the pass.</summary>
+    public torch.Tensor Linear(torch.Tensor input, string weight, string? bias) =>
+        Product((x, w, b) => torch.nn.functional.linear(x, w, b), input, weight, bias);
+
+    /// <summary>Computes a product in the precision of the pass; what comes out is in single precision.</summary>
+    public torch.Tensor Product(Func<torch.Tensor, torch.Tensor, torch.Tensor?, torch.Tensor> compute, torch.Tensor input, string weight, string? bias)
+    {
+        ArgumentNullException.ThrowIfNull(compute);
+        var offset = bias is null ? null : Optional(bias);
+        return _pass.Half
+            ? compute(input.to(torch.bfloat16), this[weight].to(torch.bfloat16), offset?.to(torch.bfloat16)).to(torch.float32)
+            : compute(input, this[weight], offset);
+    }
+
     /// <summary>Numbers from 0 up to 1, drawn by the step's own generator: the same for the same seed and step, whatever else the process draws.</summary>
     public torch.Tensor Uniform(ReadOnlySpan<long> shape) => torch.rand(shape, device: _pass.Device, generator: _pass.Random ?? throw new InvalidOperationException("Only a training pass has a generator."));
 }
@@ -41,4 +55,8 @@ public sealed class LayerRun
 /// <param name="Training">True while training.</param>
 /// <param name="Random">What dropout draws with; only needed while training.</param>
 /// <param name="Device">Where the weights are.</param>
-internal sealed record ForwardPass(bool Training, torch.Generator? Random, torch.Device Device);
+internal sealed record ForwardPass(bool Training, torch.Generator? Random, torch.Device Device)
+{
+    /// <summary>True: products in bfloat16.</summary>
+    public bool Half { get; init; }
+}

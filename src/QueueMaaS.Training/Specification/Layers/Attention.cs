@@ -30,14 +30,14 @@ internal static class SelfAttention
         var (batch, length, features) = (x.shape[0], x.shape[1], x.shape[2]);
         var size = features / heads;
         // [batch, length, 3, heads, size] → three of [batch, heads, length, size].
-        var all = functional.linear(x, run[prefix + "in_proj_weight"], run[prefix + "in_proj_bias"]).reshape([batch, length, 3, heads, size]).permute([2, 0, 3, 1, 4]);
+        var all = run.Linear(x, prefix + "in_proj_weight", prefix + "in_proj_bias").reshape([batch, length, 3, heads, size]).permute([2, 0, 3, 1, 4]);
         var (query, key, value) = (all.select(0, 0), all.select(0, 1), all.select(0, 2));
         var scores = query.mul(run.Number(1 / Math.Sqrt(size))).matmul(key.transpose(2, 3));
         if (mask is not null)
             scores = scores.add(mask.sub(run.Number(1)).mul(run.Number(-Low)).reshape([batch, 1, 1, length]));
         var weights = DropoutLayer.Apply(run, scores.softmax(-1), dropout);
         var mixed = weights.matmul(value).transpose(1, 2).reshape([batch, length, features]);
-        return functional.linear(mixed, run[prefix + "out_proj.weight"], run[prefix + "out_proj.bias"]);
+        return run.Linear(mixed, prefix + "out_proj.weight", prefix + "out_proj.bias");
     }
 
     public static string Write(OnnxGraphWriter graph, string x, string? mask, TensorShape shape, int heads, string prefix)

@@ -34,7 +34,7 @@ public sealed record Conv1dLayer(int Out, int Kernel, int Stride = 1, int Paddin
 
     /// <inheritdoc/>
     protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) =>
-        functional.conv1d(input, run["weight"], run.Optional("bias"), Stride, Padding, Dilation, Groups);
+        run.Product((x, w, b) => functional.conv1d(x, w, b, Stride, Padding, Dilation, Groups), input, "weight", "bias");
 
     /// <inheritdoc/>
     protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) =>

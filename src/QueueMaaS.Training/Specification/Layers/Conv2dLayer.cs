@@ -34,7 +34,7 @@ public sealed record Conv2dLayer(int Out, int Kernel, int Stride = 1, int Paddin
 
     /// <inheritdoc/>
     protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) =>
-        functional.conv2d(input, run["weight"], run.Optional("bias"), [Stride, Stride], [Padding, Padding], [Dilation, Dilation], Groups);
+        run.Product((x, w, b) => functional.conv2d(x, w, b, [Stride, Stride], [Padding, Padding], [Dilation, Dilation], Groups), input, "weight", "bias");
 
     /// <inheritdoc/>
     protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) =>

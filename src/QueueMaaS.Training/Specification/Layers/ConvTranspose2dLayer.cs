@@ -36,7 +36,7 @@ public sealed record ConvTranspose2dLayer(int Out, int Kernel, int Stride = 1, i
 
     /// <inheritdoc/>
     protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) =>
-        functional.conv_transpose2d(input, run["weight"], run.Optional("bias"), [Stride, Stride], [Padding, Padding], [OutputPadding, OutputPadding], [1, 1], 1);
+        run.Product((x, w, b) => functional.conv_transpose2d(x, w, b, [Stride, Stride], [Padding, Padding], [OutputPadding, OutputPadding], [1, 1], 1), input, "weight", "bias");
 
     /// <inheritdoc/>
     protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) =>

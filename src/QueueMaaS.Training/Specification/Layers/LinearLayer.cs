@@ -25,7 +25,7 @@ public sealed record LinearLayer(int? Out = null, bool Bias = true) : SingleInpu
     protected override IReadOnlyList<WeightSpecification> Weights(TensorShape input) => WeightSpecification.Pair([Out!.Value, input.Sizes[^1]], input.Sizes[^1], Bias ? Out : null);
 
     /// <inheritdoc/>
-    protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) => functional.linear(input, run["weight"], run.Optional("bias"));
+    protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) => run.Linear(input, "weight", "bias");
 
     /// <inheritdoc/>
     protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) =>

@@ -53,8 +53,8 @@ public sealed record TransformerEncoderLayer(int Heads, int? Inner = null, doubl
         var x = inputs[0];
         var attended = SelfAttention.Apply(run, Norm(run, x, "norm1."), inputs.ElementAtOrDefault(1), Heads, "self_attn.", Dropout);
         x = x.add(DropoutLayer.Apply(run, attended, Dropout));
-        var inner = ActivationFunctions.Apply(run, Function, null, functional.linear(Norm(run, x, "norm2."), run["linear1.weight"], run["linear1.bias"]));
-        var outer = functional.linear(DropoutLayer.Apply(run, inner, Dropout), run["linear2.weight"], run["linear2.bias"]);
+        var inner = ActivationFunctions.Apply(run, Function, null, run.Linear(Norm(run, x, "norm2."), "linear1.weight", "linear1.bias"));
+        var outer = run.Linear(DropoutLayer.Apply(run, inner, Dropout), "linear2.weight", "linear2.bias");
         return x.add(DropoutLayer.Apply(run, outer, Dropout));
     }
 
