@@ -44,6 +44,8 @@ public sealed record ModelCard
     public string? Dataset { get; init; }
     /// <summary>The parameters that it was trained with.</summary>
     public JsonElement? Parameters { get; init; }
+    /// <summary>Its weights as a safetensors file, <c>sha256:…</c>, where it was trained here: what <c>startFrom</c> begins with.</summary>
+    public string? Weights { get; init; }
 }
 
 /// <summary>What an upload may say about a model version: the field <c>card</c> of the multipart form.</summary>

@@ -154,6 +154,18 @@ public static class ProblemCodes
     public const string SpecificationInvalid = "specification_invalid";
     /// <summary>The loss became NaN or infinite.</summary>
     public const string TrainingDiverged = "training_diverged";
+    /// <summary>The training needs more memory than there is.</summary>
+    public const string OutOfMemory = "out_of_memory";
+    /// <summary>The state of a training could not be stored; the one stored before is untouched.</summary>
+    public const string CheckpointFailed = "checkpoint_failed";
+    /// <summary>No checkpoint of this job has this id, or it was removed.</summary>
+    public const string CheckpointNotFound = "checkpoint_not_found";
+    /// <summary>A named column is not in the table.</summary>
+    public const string ColumnNotFound = "column_not_found";
+    /// <summary>A value of a column is not of the column's kind.</summary>
+    public const string ColumnInvalid = "column_invalid";
+    /// <summary>Items that are validated on are among those trained on.</summary>
+    public const string DatasetLeak = "dataset_leak";
     /// <summary>The exported model and the trained one differ by more than the tolerance.</summary>
     public const string ExportParityFailed = "export_parity_failed";
     /// <summary>The native training library cannot be loaded on this machine.</summary>

@@ -1,5 +1,6 @@
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Loading;
+using QueueMaaS.Training.Preparation;
 using QueueMaaS.Training.Running;
 
 namespace QueueMaaS.Training.Tests;
@@ -39,6 +40,16 @@ internal static class Samples
 
     public static TrainingSettings Settings(int epochs = 1, int batchSize = 16, double learningRate = 0.001, string optimizer = "adam", long seed = 0) =>
         TrainingSettings.From(Input with { Epochs = epochs, BatchSize = batchSize, LearningRate = learningRate, Optimizer = optimizer, Seed = seed });
+
+    /// <summary>A plan for a network on such images.</summary>
+    public static TrainingPlan Plan(LabelledImages data, TrainingSettings settings) => TrainingPlan.For(settings, ImagePreparer.Prepare(data, settings).Examples);
+
+    /// <summary>All weights, one after the other.</summary>
+    public static float[] Weights(TrainingPlan plan, TrainingHooks? hooks = null)
+    {
+        using var model = new Trainer().Train(plan, hooks).Model;
+        return [.. Specification.WeightValues.Of(model).OrderBy(w => w.Key, StringComparer.Ordinal).SelectMany(w => w.Value.Values)];
+    }
 
     public static Problem ShouldFail(Action action, string code)
     {

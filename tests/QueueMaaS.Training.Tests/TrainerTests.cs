@@ -1,6 +1,5 @@
 using QueueMaaS.Contracts;
 using QueueMaaS.Training.Running;
-using QueueMaaS.Training.Specification;
 
 namespace QueueMaaS.Training.Tests;
 
@@ -11,7 +10,7 @@ public sealed class TrainerTests
     {
         var data = Samples.Images(200);
         var reports = new List<TrainingProgress>();
-        var trained = await new ImageTrainer().TrainAsync(data, Samples.Settings(epochs: 3), reports.Add);
+        var trained = await new Trainer().TrainAsync(Samples.Plan(data, Samples.Settings(epochs: 3)), new() { Report = reports.Add });
         using var model = trained.Model;
         trained.History.Count.ShouldBe(3);
         trained.Final.Accuracy.ShouldBe(1);
@@ -62,7 +61,7 @@ public sealed class TrainerTests
     [Fact]
     public void Sgd_trains_as_well()
     {
-        var trained = new ImageTrainer().Train(Samples.Images(200), Samples.Settings(epochs: 6, learningRate: 0.05, optimizer: "sgd"));
+        var trained = new Trainer().Train(Samples.Plan(Samples.Images(200), Samples.Settings(epochs: 6, learningRate: 0.05, optimizer: "sgd")));
         using var model = trained.Model;
         trained.Final.Accuracy.ShouldBe(1);
     }
@@ -71,7 +70,7 @@ public sealed class TrainerTests
     public void A_loss_that_is_no_number_ends_the_training_and_names_the_step()
     {
         var problem = Samples.ShouldFail(
-            () => new ImageTrainer().Train(Samples.Images(400), Samples.Settings(epochs: 50, learningRate: 10, optimizer: "sgd")), ProblemCodes.TrainingDiverged);
+            () => new Trainer().Train(Samples.Plan(Samples.Images(400), Samples.Settings(epochs: 50, learningRate: 10, optimizer: "sgd"))), ProblemCodes.TrainingDiverged);
         problem.Message.ShouldContain("learningRate");
         problem.Details!["step"].GetInt32().ShouldBeGreaterThan(0);
     }
@@ -81,45 +80,26 @@ public sealed class TrainerTests
     {
         using var stop = new CancellationTokenSource();
         long steps = 0;
-        Should.Throw<OperationCanceledException>(() => new ImageTrainer().Train(
-            Samples.Images(200), Samples.Settings(epochs: 10), cancellationToken: stop.Token,
-            afterStep: done =>
+        Should.Throw<OperationCanceledException>(() => new Trainer().Train(
+            Samples.Plan(Samples.Images(200), Samples.Settings(epochs: 10)),
+            new()
             {
-                steps = done;
-                if (done == 5)
-                    stop.Cancel();
-            }));
+                AfterStep = done =>
+                {
+                    steps = done;
+                    if (done == 5)
+                        stop.Cancel();
+                },
+            },
+            stop.Token));
         steps.ShouldBe(5);
     }
 
     [Fact]
     public void What_the_hook_throws_ends_the_training()
     {
-        Should.Throw<InvalidOperationException>(() => new ImageTrainer().Train(
-            Samples.Images(200), Samples.Settings(epochs: 10), afterStep: done => throw new InvalidOperationException($"stop at {done}"))).Message.ShouldBe("stop at 1");
-    }
-
-    [Fact]
-    public void The_split_is_stratified_seeded_and_gives_every_class_to_both_sides()
-    {
-        var data = Samples.Images(100, classes: 4);
-        var split = DataSplit.Of(data, 0.2, seed: 1);
-        (split.Train.Length, split.Validation.Length).ShouldBe((80, 20));
-        split.Validation.CountBy(i => data.Labels[i]).ShouldAllBe(c => c.Value == 5);
-        split.Train.Intersect(split.Validation).ShouldBeEmpty();
-        DataSplit.Of(data, 0.2, seed: 1).Validation.ShouldBe(split.Validation);
-        DataSplit.Of(data, 0.2, seed: 2).Validation.ShouldNotBe(split.Validation);
-    }
-
-    [Fact]
-    public void A_test_split_of_the_data_set_is_what_is_validated_on()
-    {
-        var data = Samples.Images(100);
-        for (var i = 90; i < 100; i++)
-            data.Splits[i] = "test";
-        var split = DataSplit.Of(data, 0.5, seed: 1);
-        split.Validation.ShouldBe(Enumerable.Range(90, 10));
-        split.Train.Length.ShouldBe(90);
+        Should.Throw<InvalidOperationException>(() => new Trainer().Train(
+            Samples.Plan(Samples.Images(200), Samples.Settings(epochs: 10)), new() { AfterStep = done => throw new InvalidOperationException($"stop at {done}") })).Message.ShouldBe("stop at 1");
     }
 
     [Fact]
@@ -127,16 +107,11 @@ public sealed class TrainerTests
     {
         var data = Samples.Images(10);
         Array.Fill(data.Labels, 1);
-        Samples.ShouldFail(() => new ImageTrainer().Train(data, Samples.Settings()), ProblemCodes.DatasetOneClass);
+        Samples.ShouldFail(() => Samples.Plan(data, Samples.Settings()), ProblemCodes.DatasetOneClass);
         var tested = Samples.Images(10);
         Array.Fill(tested.Splits, "test");
-        Samples.ShouldFail(() => new ImageTrainer().Train(tested, Samples.Settings()), ProblemCodes.DatasetEmpty);
+        Samples.ShouldFail(() => Samples.Plan(tested, Samples.Settings()), ProblemCodes.DatasetEmpty);
     }
 
-    private static float[] Weights(QueueMaaS.Data.Loading.LabelledImages data, long seed)
-    {
-        var trained = new ImageTrainer().Train(data, Samples.Settings(epochs: 2, seed: seed));
-        using var model = trained.Model;
-        return [.. model.Parameters().SelectMany(p => p.detach().contiguous().data<float>().ToArray())];
-    }
+    private static float[] Weights(QueueMaaS.Data.Loading.LabelledImages data, long seed) => Samples.Weights(Samples.Plan(data, Samples.Settings(epochs: 2, seed: seed)));
 }

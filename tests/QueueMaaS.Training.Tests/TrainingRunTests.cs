@@ -24,13 +24,13 @@ public sealed class TrainingRunTests : IDisposable
             phases.Add(progress.Phase);
             return default;
         });
-        (artifacts.TrainImages, artifacts.ValidationImages).ShouldBe((120, 40));
+        (artifacts.Data.Examples.Split.Train.Length, artifacts.Data.Examples.Split.Validation.Length).ShouldBe((120, 40));
         artifacts.Labels.ShouldBe(ShapesDataset.Classes);
-        artifacts.Preparation.ShouldBe(new ImagePreparation(32, 32, 3) { Alpha = AlphaMode.Ignore }, "serving reads pixels as training did");
+        artifacts.Data.Pipeline.Image.ShouldBe(new ImagePreparation(32, 32, 3) { Alpha = AlphaMode.Ignore }, "serving reads pixels as training did");
         artifacts.Parity.Images.ShouldBe(40);
         artifacts.Parity.SameLabel.ShouldBe(1);
         artifacts.Device.ShouldBe("cpu");
-        artifacts.ConfusionMatrix.Sum(r => r.Sum()).ShouldBe(40);
+        artifacts.Final.ConfusionMatrix.Sum(r => r.Sum()).ShouldBe(40);
         phases[^1].ShouldBe("checking");
         var model = OnnxFile.Read(artifacts.OnnxPath);
         model.MetadataProps.Single(p => p.Key == "queuemaas.dataset").Value.ShouldBe("d");
@@ -48,9 +48,9 @@ public sealed class TrainingRunTests : IDisposable
         }
 
         var artifacts = await Run();
-        artifacts.Corrupt.Count.ShouldBe(1);
-        artifacts.Corrupt.Examples.ShouldBe(["train/heart/00003.png"]);
-        artifacts.TrainImages.ShouldBe(119);
+        artifacts.Data.Corrupt.Count.ShouldBe(1);
+        artifacts.Data.Corrupt.Examples.ShouldBe(["train/heart/00003.png"]);
+        artifacts.Data.Examples.Split.Train.Length.ShouldBe(119);
     }
 
     [Fact]

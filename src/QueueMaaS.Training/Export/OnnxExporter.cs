@@ -4,11 +4,14 @@ using QueueMaaS.Training.Specification;
 
 namespace QueueMaaS.Training.Export;
 
-/// <summary>Writes a trained model as ONNX (IR 8, operator set 17): input <c>input</c> [batch, channels, height, width] FP32 in [0, 1], output <c>logits</c> [batch, classes].</summary>
+/// <summary>Writes a model as ONNX (IR 8, operator set 17) with a free batch axis: input <c>input</c> (FP32, or <c>input_ids</c> INT64 for token ids), output <c>logits</c>. Loads no libtorch.</summary>
 public static class OnnxExporter
 {
     /// <summary>The input's name.</summary>
     public const string InputName = "input";
+
+    /// <summary>The input's name where it takes token ids.</summary>
+    public const string TokensName = "input_ids";
 
     /// <summary>The output's name.</summary>
     public const string OutputName = "logits";
@@ -16,19 +19,37 @@ public static class OnnxExporter
     private const int OperatorSet = 17;
     private const int IrVersion = 8;
 
+    /// <summary>The name of the input of a model that takes this shape.</summary>
+    public static string InputNameOf(TensorShape input) => input is { IsTokens: true } ? TokensName : InputName;
+
     /// <summary>Builds the ONNX model. <paramref name="lineage"/> is stored in its metadata: where it comes from.</summary>
     public static ModelProto Export(BuiltModel model, IReadOnlyDictionary<string, string> lineage)
     {
         ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(lineage);
-        var graph = new GraphProto { Name = model.Specification.Name };
-        graph.Input.Add(Value(InputName, model.Input));
-        graph.Output.Add(Value(OutputName, model.Output));
-        var writer = new OnnxGraphWriter(graph, InputName);
-        for (var i = 0; i < model.Modules.Count; i++)
-            model.Specification.Layers[i].Write(writer, model.Modules[i]);
-        writer.Finish(OutputName);
+        return Export(model.Specification, model.Input, WeightValues.Of(model), lineage);
+    }
 
+    /// <summary>Builds the ONNX model from stored weights.</summary>
+    public static ModelProto Export(ModelSpecification specification, TensorShape input, IReadOnlyDictionary<string, WeightValues> weights, IReadOnlyDictionary<string, string> lineage)
+    {
+        ArgumentNullException.ThrowIfNull(specification);
+        ArgumentNullException.ThrowIfNull(lineage);
+        var shapes = specification.Inputs(input);
+        var graph = new GraphProto { Name = specification.Name };
+        graph.Input.Add(Value(InputNameOf(input), input));
+        graph.Output.Add(Value(OutputName, shapes[^1].Output));
+        var writer = new OnnxGraphWriter(graph, weights);
+        var values = new Dictionary<string, string>(StringComparer.Ordinal) { [ModelSpecification.InputId] = InputNameOf(input) };
+        var last = "";
+        for (var i = 0; i < specification.Nodes.Count; i++)
+        {
+            var node = specification.Nodes[i];
+            writer.Begin(node.Id);
+            last = node.Layer.Write(writer, [.. node.From.Select(from => values[from])], shapes[i].Inputs);
+            values[node.Id] = last;
+        }
+
+        writer.Finish(last, OutputName);
         var proto = new ModelProto
         {
             IrVersion = IrVersion,
@@ -56,6 +77,7 @@ public static class OnnxExporter
         sizes.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = "batch" });
         foreach (var size in shape.Sizes)
             sizes.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = size });
-        return new() { Name = name, Type = new() { TensorType = new() { ElemType = (int)TensorProto.Types.DataType.Float, Shape = sizes } } };
+        var type = shape.IsTokens ? TensorProto.Types.DataType.Int64 : TensorProto.Types.DataType.Float;
+        return new() { Name = name, Type = new() { TensorType = new() { ElemType = (int)type, Shape = sizes } } };
     }
 }

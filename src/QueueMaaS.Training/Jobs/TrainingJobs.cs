@@ -61,19 +61,35 @@ public sealed class TrainingJobExecutor(IDatasetCatalog datasets, IModelCatalog 
     private async Task<ModelVersion> RegisterAsync(string tenant, string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, CancellationToken cancellationToken)
     {
         var inspection = inspector.Inspect(trained.OnnxPath);
-        await using var file = File.OpenRead(trained.OnnxPath);
+        var weights = await StoreAsync(trained.WeightsPath, cancellationToken);
         return await models.RegisterAsync(tenant, new NewModelVersion
         {
             Name = input.Model,
-            Artifact = await artifacts.PutAsync(file, long.MaxValue, cancellationToken),
+            Artifact = await StoreAsync(trained.OnnxPath, cancellationToken),
             Signature = inspection.Signature,
-            Pipeline = new ModelPipeline { Image = trained.Preparation, Labels = trained.Labels },
+            Pipeline = trained.Data.Pipeline,
             Batching = new BatchingSettings(),
-            Card = new ModelCard { Batch = inspection.Batch, Dataset = lineage, Parameters = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed) },
+            Card = new ModelCard { Batch = inspection.Batch, Dataset = lineage, Parameters = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed), Weights = weights.Id },
             TrainedBy = jobId,
-            Metrics = new Dictionary<string, double> { ["validationAccuracy"] = trained.ValidationAccuracy, ["validationLoss"] = trained.History[^1].ValidationLoss },
+            Metrics = Metrics(trained),
             Alias = input.Deploy,
         }, cancellationToken);
+    }
+
+    private async Task<Artifact> StoreAsync(string path, CancellationToken cancellationToken)
+    {
+        await using var file = File.OpenRead(path);
+        return await artifacts.PutAsync(file, long.MaxValue, cancellationToken);
+    }
+
+    private static Dictionary<string, double> Metrics(TrainingArtifacts trained)
+    {
+        var metrics = new Dictionary<string, double>(StringComparer.Ordinal) { ["validationAccuracy"] = trained.Final.Accuracy, ["validationLoss"] = trained.Final.Loss };
+        if (trained.Final.Error is { } error)
+            metrics["validationError"] = error;
+        if (trained.Final.R2 is { } r2)
+            metrics["validationR2"] = r2;
+        return metrics;
     }
 
     private static TrainingOutput ToOutput(ModelVersion version, string? deploy, Dataset dataset, TrainingArtifacts trained, double seconds) => new()
@@ -82,16 +98,22 @@ public sealed class TrainingJobExecutor(IDatasetCatalog datasets, IModelCatalog 
         Version = version.Version,
         Alias = deploy ?? (version.Aliases is [var alias, ..] ? alias : null),
         OnnxArtifact = version.Artifact,
+        WeightsArtifact = version.Card?.Weights,
         Dataset = $"{dataset.Name}@{dataset.Version}",
+        Task = trained.Data.Examples.Targets.Task,
         Labels = trained.Labels,
-        TrainImages = trained.TrainImages,
-        ValidationImages = trained.ValidationImages,
-        Corrupt = trained.Corrupt,
+        TrainImages = trained.Data.Examples.Split.Train.Length,
+        ValidationImages = trained.Data.Examples.Split.Validation.Length,
+        Corrupt = trained.Data.Corrupt,
+        Data = trained.Data.Report,
         History = trained.History,
-        ValidationAccuracy = trained.ValidationAccuracy,
-        ConfusionMatrix = trained.ConfusionMatrix,
+        Epoch = trained.Epoch,
+        StoppedBy = trained.StoppedBy,
+        ValidationAccuracy = trained.Final.Accuracy,
+        ConfusionMatrix = trained.Final.ConfusionMatrix,
         Parity = trained.Parity,
         Parameters = trained.Parameters,
+        StartedFrom = trained.StartedFrom,
         Device = trained.Device,
         Seconds = seconds,
     };

@@ -1,16 +1,17 @@
+using QueueMaaS.Contracts;
 using QueueMaaS.Training.Specification;
 using TorchSharp;
 
 namespace QueueMaaS.Training.Optimisation;
 
-/// <summary>Adam (arXiv 1412.6980) with its usual constants: 0.9, 0.999, 1e-8.</summary>
+/// <summary>Adam (arXiv 1412.6980), and AdamW (arXiv 1711.05101), whose decay takes from the weight itself.</summary>
 internal sealed class AdamUpdate : WeightUpdate
 {
-    private const double Beta1 = 0.9;
-    private const double Beta2 = 0.999;
-    private const double Epsilon = 1e-8;
+    private const double AdamWDecay = 0.01;
 
-    private readonly double _learningRate;
+    private readonly bool _decoupled;
+    private readonly double _betaMean;
+    private readonly double _betaSquare;
     private readonly torch.Tensor[] _mean;
     private readonly torch.Tensor[] _square;
     private readonly Scalar _beta1;
@@ -18,31 +19,37 @@ internal sealed class AdamUpdate : WeightUpdate
     private readonly Scalar _rest1;
     private readonly Scalar _rest2;
     private readonly Scalar _epsilon;
-    private int _step;
 
-    public AdamUpdate(BuiltModel model, double learningRate)
-        : base(model)
+    public AdamUpdate(BuiltModel model, OptimizationSettings settings, bool decoupled)
+        : base(model, settings, decoupled ? AdamWDecay : 0)
     {
-        _learningRate = learningRate;
-        _mean = HoldZeros();
-        _square = HoldZeros();
-        _beta1 = Hold(Beta1);
-        _beta2 = Hold(Beta2);
-        _rest1 = Hold(1 - Beta1);
-        _rest2 = Hold(1 - Beta2);
-        _epsilon = Hold(Epsilon);
+        _decoupled = decoupled;
+        (_betaMean, _betaSquare) = (settings.Beta1 ?? 0.9, settings.Beta2 ?? 0.999);
+        _mean = HoldZeros("mean");
+        _square = HoldZeros("square");
+        _beta1 = Hold(_betaMean);
+        _beta2 = Hold(_betaSquare);
+        _rest1 = Hold(1 - _betaMean);
+        _rest2 = Hold(1 - _betaSquare);
+        _epsilon = Hold(settings.Epsilon ?? 1e-8);
     }
 
-    protected override void BeginStep() => _step++;
+    protected override bool DecoupledDecay => _decoupled;
 
-    protected override void Update(int index, torch.Tensor parameter, torch.Tensor gradient)
+    protected override void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate)
     {
+        if (_decoupled && Decays[index] != 0)
+        {
+            using var left = (1 - learningRate * Decays[index]).ToScalar();
+            weight.mul_(left);
+        }
+
         var (mean, square) = (_mean[index], _square[index]);
         mean.mul_(_beta1).add_(gradient, _rest1);
         square.mul_(_beta2).addcmul_(gradient, gradient, _rest2);
-        using var correction = Math.Sqrt(1 - Math.Pow(Beta2, _step)).ToScalar();
-        using var rate = (-_learningRate / (1 - Math.Pow(Beta1, _step))).ToScalar();
+        using var correction = Math.Sqrt(1 - Math.Pow(_betaSquare, Steps)).ToScalar();
+        using var rate = (-learningRate / (1 - Math.Pow(_betaMean, Steps))).ToScalar();
         var deviation = square.sqrt().div_(correction).add_(_epsilon);
-        parameter.addcdiv_(mean, deviation, rate);
+        weight.addcdiv_(mean, deviation, rate);
     }
 }

@@ -1,27 +1,33 @@
+using QueueMaaS.Contracts;
 using QueueMaaS.Training.Specification;
 using TorchSharp;
 
 namespace QueueMaaS.Training.Optimisation;
 
-/// <summary>Stochastic gradient descent with a momentum of 0.9.</summary>
+/// <summary>Gradient descent, with momentum (Polyak, 1964) and looking ahead (Nesterov, as in Sutskever et al., 2013) where asked for. Without momentum it keeps no state.</summary>
 internal sealed class MomentumUpdate : WeightUpdate
 {
-    private readonly torch.Tensor[] _velocity;
+    private readonly torch.Tensor[]? _velocity;
     private readonly Scalar _momentum;
-    private readonly Scalar _rate;
 
-    public MomentumUpdate(BuiltModel model, double learningRate)
-        : base(model)
+    public MomentumUpdate(BuiltModel model, OptimizationSettings settings, double momentum)
+        : base(model, settings)
     {
-        _velocity = HoldZeros();
-        _momentum = Hold(0.9);
-        _rate = Hold(-learningRate);
+        _velocity = momentum == 0 ? null : HoldZeros("velocity");
+        _momentum = Hold(momentum);
     }
 
-    protected override void Update(int index, torch.Tensor parameter, torch.Tensor gradient)
+    protected override void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate)
     {
+        using var rate = (-learningRate).ToScalar();
+        if (_velocity is null)
+        {
+            weight.add_(gradient, rate);
+            return;
+        }
+
         var velocity = _velocity[index];
         velocity.mul_(_momentum).add_(gradient);
-        parameter.add_(velocity, _rate);
+        weight.add_(Settings.Nesterov ? gradient.add(velocity, _momentum) : velocity, rate);
     }
 }

@@ -1,3 +1,4 @@
+using QueueMaaS.Contracts;
 using QueueMaaS.Training.Specification;
 using TorchSharp;
 
@@ -12,49 +13,91 @@ namespace QueueMaaS.Training.Optimisation;
 internal abstract class WeightUpdate : IDisposable
 {
     private readonly List<IDisposable> _held = [];
+    private readonly Dictionary<string, torch.Tensor[]> _buffers = new(StringComparer.Ordinal);
+    private readonly Scalar?[] _decays;
 
-    protected WeightUpdate(BuiltModel model) => Parameters = [.. model.Parameters()];
-
-    protected IReadOnlyList<torch.Tensor> Parameters { get; }
-
-    /// <summary><c>sgd</c> (momentum 0.9) or <c>adam</c>.</summary>
-    public static WeightUpdate Create(string optimizer, BuiltModel model, double learningRate) => optimizer switch
+    protected WeightUpdate(BuiltModel model, OptimizationSettings settings, double defaultDecay = 0)
     {
-        "sgd" => new MomentumUpdate(model, learningRate),
-        "adam" => new AdamUpdate(model, learningRate),
-        _ => throw new ArgumentOutOfRangeException(nameof(optimizer), optimizer, "There are 'adam' and 'sgd'."),
+        Settings = settings;
+        Weights = [.. model.Weights.Where(w => w.Trained)];
+        Decays = [.. Weights.Select(w => DecayOf(w, settings, defaultDecay))];
+        Scales = [.. Weights.Select(w => GroupOf(w, settings)?.LearningRateScale ?? 1)];
+        _decays = [.. Decays.Select(d => d == 0 ? null : Hold(d))];
+    }
+
+    /// <summary>The optimisers' names.</summary>
+    public static IReadOnlyList<string> Known { get; } = ["gradientDescent", "sgd", "adagrad", "rmsprop", "adam", "adamw"];
+
+    /// <summary>Changes of the weights so far.</summary>
+    public long Steps { get; private set; }
+
+    protected OptimizationSettings Settings { get; }
+
+    protected IReadOnlyList<ModelWeight> Weights { get; }
+
+    /// <summary>Of each weight.</summary>
+    protected IReadOnlyList<double> Decays { get; }
+
+    private IReadOnlyList<double> Scales { get; }
+
+    /// <summary>True where decay takes from the weight itself and not by way of the gradient.</summary>
+    protected virtual bool DecoupledDecay => false;
+
+    /// <summary>The update rule of this name for the weights that are trained.</summary>
+    public static WeightUpdate Create(string optimizer, BuiltModel model, OptimizationSettings settings) => optimizer switch
+    {
+        "gradientDescent" => new MomentumUpdate(model, settings, momentum: 0),
+        "sgd" => new MomentumUpdate(model, settings, settings.Momentum ?? 0.9),
+        "adagrad" => new AdaGradUpdate(model, settings),
+        "rmsprop" => new RmsPropUpdate(model, settings),
+        "adam" => new AdamUpdate(model, settings, decoupled: false),
+        "adamw" => new AdamUpdate(model, settings, decoupled: true),
+        _ => throw new ArgumentOutOfRangeException(nameof(optimizer), optimizer, $"There are {string.Join(", ", Known)}."),
     };
 
     /// <summary>Forgets the gradients of the last step.</summary>
     public void ClearGradients()
     {
-        foreach (var parameter in Parameters)
+        foreach (var weight in Weights)
         {
-            using var gradient = parameter.grad;
+            using var gradient = weight.Tensor.grad;
             gradient?.zero_();
         }
     }
 
-    /// <summary>Applies the gradients.</summary>
-    public void Apply()
+    /// <summary>Applies the gradients with a step size.</summary>
+    public void Apply(double learningRate)
     {
         using var noGradients = torch.no_grad();
-        BeginStep();
-        for (var i = 0; i < Parameters.Count; i++)
+        GradientClipping.Apply(Weights, Settings);
+        Steps++;
+        for (var i = 0; i < Weights.Count; i++)
         {
             using var scope = torch.NewDisposeScope();
-            if (Parameters[i].grad is { } gradient)
-                Update(i, Parameters[i], gradient);
+            var weight = Weights[i].Tensor;
+            if (weight.grad is not { } gradient || Scales[i] == 0)
+                continue;
+            if (_decays[i] is { } decay && !DecoupledDecay)
+                gradient = gradient.add(weight, decay);
+            Update(i, weight, gradient, learningRate * Scales[i]);
         }
     }
 
-    public void Dispose() => _held.ForEach(h => h.Dispose());
+    /// <summary>What the rule remembers, by name of the buffer and of the weight, for a checkpoint.</summary>
+    public IEnumerable<(string Name, torch.Tensor Tensor)> State() =>
+        _buffers.OrderBy(b => b.Key, StringComparer.Ordinal).SelectMany(b => b.Value.Select((tensor, i) => ($"{b.Key}.{Weights[i].Name}", tensor)));
 
-    protected virtual void BeginStep()
+    /// <summary>Goes on after this many steps; the buffers of <see cref="State"/> are written by the caller.</summary>
+    public void Resume(long steps) => Steps = steps;
+
+    public void Dispose()
     {
+        _held.ForEach(h => h.Dispose());
+        foreach (var tensor in _buffers.Values.SelectMany(b => b))
+            tensor.Dispose();
     }
 
-    protected abstract void Update(int index, torch.Tensor parameter, torch.Tensor gradient);
+    protected abstract void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate);
 
     /// <summary>A number that lives as long as this object.</summary>
     protected Scalar Hold(double value)
@@ -64,13 +107,19 @@ internal abstract class WeightUpdate : IDisposable
         return scalar;
     }
 
-    /// <summary>Zeros in the shape of each parameter, which live as long as this object.</summary>
-    protected torch.Tensor[] HoldZeros()
+    /// <summary>Zeros in the shape of each weight, which live as long as this object and are part of its state.</summary>
+    protected torch.Tensor[] HoldZeros(string name)
     {
         using var noGradients = torch.no_grad();
-        var zeros = Parameters.Select(p => torch.zeros_like(p)).ToArray();
+        var zeros = Weights.Select(w => torch.zeros_like(w.Tensor)).ToArray();
         foreach (var tensor in zeros)
-            _held.Add(tensor.DetachFromDisposeScope());
+            tensor.DetachFromDisposeScope();
+        _buffers[name] = zeros;
         return zeros;
     }
+
+    private static WeightGroup? GroupOf(ModelWeight weight, OptimizationSettings settings) => settings.Groups?.FirstOrDefault(g => NamePattern.Matches(g.Match, weight.Name));
+
+    private static double DecayOf(ModelWeight weight, OptimizationSettings settings, double byDefault) =>
+        GroupOf(weight, settings)?.WeightDecay ?? (weight.Role == WeightRole.Weight || settings.DecayAll ? settings.WeightDecay ?? byDefault : 0);
 }

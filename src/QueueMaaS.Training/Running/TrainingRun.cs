@@ -2,9 +2,11 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Archives;
-using QueueMaaS.Data.Loading;
 using QueueMaaS.Onnx;
+using QueueMaaS.Training.Checkpoints;
+using QueueMaaS.Training.Evaluation;
 using QueueMaaS.Training.Export;
+using QueueMaaS.Training.Preparation;
 using QueueMaaS.Training.Specification;
 
 namespace QueueMaaS.Training.Running;
@@ -22,6 +24,14 @@ public sealed record TrainingRequest
     public required string WorkFolder { get; init; }
     /// <summary>What the model's metadata says it comes from: by default the data set's reference from the settings.</summary>
     public string? Lineage { get; init; }
+    /// <summary>The model to begin with, where the settings name one.</summary>
+    public StartingWeights? StartFrom { get; init; }
+    /// <summary>Gives the state of an interrupted training of this job to go on from, or null.</summary>
+    public Func<TrainingSnapshot?>? Resume { get; init; }
+    /// <summary>Stores a state; called on the training's thread.</summary>
+    public Action<TrainingSnapshot, TrainingPlan, PreparedData>? Checkpoint { get; init; }
+    /// <summary>Called between two steps: waits while the machine is needed elsewhere.</summary>
+    public Action<CancellationToken>? StandBack { get; init; }
 }
 
 /// <summary>What came of a training.</summary>
@@ -29,26 +39,28 @@ public sealed record TrainingArtifacts
 {
     /// <summary>The exported and checked model, in the work folder.</summary>
     public required string OnnxPath { get; init; }
-    /// <summary>Class names in the order of the outputs.</summary>
+    /// <summary>The weights as a safetensors file, in the work folder.</summary>
+    public required string WeightsPath { get; init; }
+    /// <summary>The network, with nothing left open.</summary>
+    public required ModelSpecification Network { get; init; }
+    /// <summary>What the trainer read, and what serving has to do.</summary>
+    public required PreparedData Data { get; init; }
+    /// <summary>Class names in the order of the outputs; empty without classes.</summary>
     public required IReadOnlyList<string> Labels { get; init; }
-    /// <summary>How an image becomes the model's input.</summary>
-    public required ImagePreparation Preparation { get; init; }
     /// <summary>Every epoch.</summary>
     public required IReadOnlyList<EpochMetrics> History { get; init; }
-    /// <summary>Share of validation images classified right by the final model.</summary>
-    public required double ValidationAccuracy { get; init; }
-    /// <summary>Counts by true class (row) and predicted class (column).</summary>
-    public required IReadOnlyList<IReadOnlyList<int>> ConfusionMatrix { get; init; }
+    /// <summary>The epoch whose weights were exported.</summary>
+    public required int Epoch { get; init; }
+    /// <summary>Why the training ended before its last epoch, where it did.</summary>
+    public string? StoppedBy { get; init; }
+    /// <summary>How the exported weights do on the validation items.</summary>
+    public required EvaluationResult Final { get; init; }
     /// <summary>How far the exported model is from the trained one.</summary>
     public required ExportParity Parity { get; init; }
-    /// <summary>Images that could not be read.</summary>
-    public required CorruptItems Corrupt { get; init; }
-    /// <summary>Images trained on.</summary>
-    public required int TrainImages { get; init; }
-    /// <summary>Images kept apart.</summary>
-    public required int ValidationImages { get; init; }
     /// <summary>Numbers that were learned.</summary>
     public required long Parameters { get; init; }
+    /// <summary>Weights taken over from another model.</summary>
+    public TransferReport? StartedFrom { get; init; }
     /// <summary><c>cpu</c> or <c>cuda</c>.</summary>
     public required string Device { get; init; }
     /// <summary>Seconds from the call to the checked model.</summary>
@@ -105,58 +117,43 @@ public sealed class TrainingRun(TimeProvider? time = null)
         var clock = Stopwatch.StartNew();
         var settings = request.Settings;
         report(Phase("loading", settings, 0, []));
-        var data = Load(request, cancellationToken);
-        // An image size that the model cannot take is better said before libtorch is loaded.
-        ModelPresets.Create(settings.Preset, data.Classes.Count).InferShapes(TensorShape.Image(data.Channels, data.Height, data.Width));
-        var trained = new ImageTrainer(time).Train(data, settings, report, cancellationToken: cancellationToken);
+        Directory.CreateDirectory(request.WorkFolder);
+        var data = DataPreparer.Prepare(request, cancellationToken);
+        var plan = StartingPoint.Apply(TrainingPlan.For(settings, data.Examples, data.DefaultPreset), request.StartFrom, out var transfer) with { Resume = request.Resume?.Invoke() };
+        var trained = new Trainer(time).Train(
+            plan, new() { Report = report, Checkpoint = request.Checkpoint is { } store ? snapshot => store(snapshot, plan, data) : null, StandBack = request.StandBack }, cancellationToken);
         using var model = trained.Model;
 
-        report(Phase("exporting", settings, settings.Epochs, trained.History));
-        Directory.CreateDirectory(request.WorkFolder);
+        report(Phase("exporting", settings, trained.History.Count, trained.History));
         var path = Path.Combine(request.WorkFolder, "model.onnx");
-        var proto = OnnxExporter.Export(model, Lineage(request, data, trained));
+        var lineage = ModelLineage.Of(request, plan, trained.Final);
+        var weights = WeightValues.Of(model);
+        var proto = OnnxExporter.Export(plan.Network, model.Input, weights, lineage);
         OnnxFile.Validate(proto);
         OnnxExporter.Save(proto, path);
+        var weightsPath = Path.Combine(request.WorkFolder, "weights.safetensors");
+        SafetensorsFile.Write(weightsPath, weights, lineage);
 
-        report(Phase("checking", settings, settings.Epochs, trained.History));
-        var parity = ExportParityCheck.Run(model, path, data, trained.Split.Validation, cancellationToken);
+        report(Phase("checking", settings, trained.History.Count, trained.History));
+        var parity = ExportParityCheck.Run(model, path, data.Examples.Inputs, data.Examples.Split.Validation, cancellationToken);
         return new()
         {
             OnnxPath = path,
-            Labels = data.Classes,
-            // As the data set was decoded: serving must see what training saw.
-            Preparation = new(data.Width, data.Height, data.Channels) { Alpha = AlphaMode.Ignore },
+            WeightsPath = weightsPath,
+            Network = plan.Network,
+            Data = data,
+            Labels = data.Pipeline.Labels ?? [],
             History = trained.History,
-            ValidationAccuracy = trained.Final.Accuracy,
-            ConfusionMatrix = trained.Final.ConfusionMatrix,
+            Epoch = trained.Epoch,
+            StoppedBy = trained.StoppedBy,
+            Final = trained.Final,
             Parity = parity,
-            Corrupt = data.Corrupt,
-            TrainImages = trained.Split.Train.Length,
-            ValidationImages = trained.Split.Validation.Length,
             Parameters = model.ParameterCount,
+            StartedFrom = transfer,
             Device = trained.Device,
             Seconds = clock.Elapsed.TotalSeconds,
         };
     }
-
-    private static LabelledImages Load(TrainingRequest request, CancellationToken cancellationToken)
-    {
-        using var archive = DatasetArchive.Open(request.DatasetZipPath, request.DatasetLimits);
-        var card = archive.Inspect();
-        ModelPresets.Create(request.Settings.Preset, card.Classes.Count).InferShapes(TensorShape.Image(card.Channels, card.Height, card.Width));
-        var options = new DatasetLoadOptions { Limit = request.Settings.Limit, MaxCorruptShare = request.Settings.MaxCorruptShare, Seed = request.Settings.Seed };
-        return archive.Load(options, progress: null, cancellationToken);
-    }
-
-    private static Dictionary<string, string> Lineage(TrainingRequest request, LabelledImages data, TrainedModel trained) => new(StringComparer.Ordinal)
-    {
-        ["queuemaas.preset"] = request.Settings.Preset,
-        ["queuemaas.dataset"] = request.Lineage ?? request.Settings.Dataset,
-        ["queuemaas.labels"] = System.Text.Json.JsonSerializer.Serialize(data.Classes, QueueMaaSJson.Relaxed),
-        ["queuemaas.seed"] = $"{request.Settings.Seed}",
-        ["queuemaas.epochs"] = $"{request.Settings.Epochs}",
-        ["queuemaas.validation_accuracy"] = trained.Final.Accuracy.ToString("R"),
-    };
 
     private static TrainingProgress Phase(string phase, TrainingSettings settings, int epoch, IReadOnlyList<EpochMetrics> history) => new()
     {

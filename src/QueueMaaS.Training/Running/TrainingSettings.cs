@@ -1,4 +1,5 @@
 using QueueMaaS.Contracts;
+using QueueMaaS.Training.Optimisation;
 using QueueMaaS.Training.Specification;
 
 namespace QueueMaaS.Training.Running;
@@ -13,16 +14,36 @@ public sealed record TrainingSettings
     public required string Model { get; init; }
     /// <summary>The data set's reference.</summary>
     public required string Dataset { get; init; }
-    /// <summary>One of <see cref="KnownPresets"/>.</summary>
-    public required string Preset { get; init; }
+    /// <summary>What is learned; null: what fits the data.</summary>
+    public TrainingTask? Task { get; init; }
+    /// <summary>One of <see cref="KnownPresets"/>; null: what fits the data, or there is a <see cref="Network"/>.</summary>
+    public string? Preset { get; init; }
+    /// <summary>The network that the job spells out.</summary>
+    public ModelSpecification? Network { get; init; }
+    /// <summary>The model to begin with.</summary>
+    public StartingModel? StartFrom { get; init; }
+    /// <summary>How the data is prepared.</summary>
+    public DataPreparation Data { get; init; } = new();
+    /// <summary>What is made small.</summary>
+    public LossSettings Loss { get; init; } = new();
     /// <summary>1 to 1,000.</summary>
     public required int Epochs { get; init; }
     /// <summary>1 to 8,192.</summary>
     public required int BatchSize { get; init; }
     /// <summary>Above 0, at most 10.</summary>
     public required double LearningRate { get; init; }
-    /// <summary><c>adam</c> or <c>sgd</c> (momentum 0.9).</summary>
+    /// <summary>One of <see cref="WeightUpdate.Known"/>.</summary>
     public required string Optimizer { get; init; }
+    /// <summary>The optimizer's own settings and more.</summary>
+    public OptimizationSettings Optimization { get; init; } = new();
+    /// <summary>How the step size changes.</summary>
+    public ScheduleSettings Schedule { get; init; } = new();
+    /// <summary>When to stop early.</summary>
+    public StoppingSettings Stopping { get; init; } = new();
+    /// <summary>When the state is stored.</summary>
+    public CheckpointSettings Checkpoints { get; init; } = new();
+    /// <summary>What is computed with.</summary>
+    public TrainingPrecision Precision { get; init; }
     /// <summary>Any number.</summary>
     public required long Seed { get; init; }
     /// <summary>0.01 to 0.9.</summary>
@@ -38,49 +59,43 @@ public sealed record TrainingSettings
     public static IReadOnlyList<string> KnownPresets => ModelPresets.Known;
 
     /// <summary>Fills in defaults and checks every range.</summary>
-    /// <exception cref="ProblemException"><c>invalid_value</c> naming the field, its value and its range, or <c>specification_invalid</c> for an unknown preset.</exception>
+    /// <exception cref="ProblemException"><c>invalid_value</c> naming the field, its value and its range, or <c>specification_invalid</c> for an unknown preset or a network at fault.</exception>
     public static TrainingSettings From(TrainingInput input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        if (!Identifiers.IsName(input.Model))
-            throw Invalid("model", input.Model, "1 to 64 of lower-case letters, digits and '- _ .', beginning with a letter or digit");
-        if (!VersionReference.TryParse(input.Dataset, out var dataset) || dataset.Alias is not null)
-            throw Invalid("dataset", input.Dataset, "'name' or 'name@version', such as 'digits@2'");
-        if (input.Deploy is not null && !Identifiers.IsName(input.Deploy))
-            throw Invalid("deploy", input.Deploy, "an alias: 1 to 64 of lower-case letters, digits and '- _ .', beginning with a letter or digit");
-        var preset = input.Preset ?? ModelPresets.Default;
-        if (!ModelPresets.Known.Contains(preset, StringComparer.Ordinal))
+        Check.That(Identifiers.IsName(input.Model), "model", input.Model, Check.Name);
+        Check.That(VersionReference.TryParse(input.Dataset, out var dataset) && dataset.Alias is null, "dataset", input.Dataset, "'name' or 'name@version', such as 'digits@2'");
+        Check.That(input.Deploy is null || Identifiers.IsName(input.Deploy), "deploy", input.Deploy, $"an alias: {Check.Name}");
+        Check.That(input.Preset is null || input.Network is null, "network", "given", "left out where a 'preset' is named");
+        if (input.Preset is { } preset && !ModelPresets.Known.Contains(preset, StringComparer.Ordinal))
             throw ModelPresets.Unknown(preset);
-
+        var optimizer = input.Optimizer ?? "adam";
+        Check.That(WeightUpdate.Known.Contains(optimizer, StringComparer.Ordinal), "optimizer", optimizer, $"one of {string.Join(", ", WeightUpdate.Known)}");
+        Check.Above("learningRate", input.LearningRate ?? 0.001, 0, 10);
         return new()
         {
             Model = input.Model,
             Dataset = input.Dataset,
-            Preset = preset,
-            Epochs = InRange("epochs", input.Epochs ?? 10, 1, 1_000),
-            BatchSize = InRange("batchSize", input.BatchSize ?? 64, 1, 8_192),
-            LearningRate = input.LearningRate is not { } rate ? 0.001
-                : rate is > 0 and <= 10 ? rate : throw Invalid("learningRate", rate, "a number above 0 and at most 10"),
-            Optimizer = input.Optimizer switch
-            {
-                null or "adam" => "adam",
-                "sgd" => "sgd",
-                var other => throw Invalid("optimizer", other, "'adam' or 'sgd'"),
-            },
+            Task = input.Task,
+            Preset = input.Preset,
+            Network = input.Network is { } network ? NetworkJson.Read("network", network) : null,
+            StartFrom = SettingsCheck.Start(input.StartFrom),
+            Data = DataCheck.Of(input.Data ?? new()),
+            Loss = SettingsCheck.Of(input.Loss ?? new()),
+            Epochs = Check.InRange("epochs", input.Epochs ?? 10, 1, 1_000),
+            BatchSize = Check.InRange("batchSize", input.BatchSize ?? 64, 1, 8_192),
+            LearningRate = input.LearningRate ?? 0.001,
+            Optimizer = optimizer,
+            Optimization = SettingsCheck.Of(input.Optimization ?? new(), optimizer),
+            Schedule = SettingsCheck.Of(input.Schedule ?? new()),
+            Stopping = SettingsCheck.Of(input.Stopping ?? new()),
+            Checkpoints = SettingsCheck.Of(input.Checkpoints ?? new()),
+            Precision = input.Precision ?? TrainingPrecision.Float32,
             Seed = input.Seed ?? 0,
-            ValidationShare = InRange("validationShare", input.ValidationShare ?? 0.1, 0.01, 0.9),
-            Limit = input.Limit is { } limit ? InRange("limit", limit, 2, int.MaxValue) : null,
-            MaxCorruptShare = InRange("maxCorruptShare", input.MaxCorruptShare ?? 0.01, 0, 1),
+            ValidationShare = Check.InRange("validationShare", input.ValidationShare ?? 0.1, 0.01, 0.9),
+            Limit = input.Limit is { } limit ? Check.InRange("limit", limit, 2, int.MaxValue) : null,
+            MaxCorruptShare = Check.InRange("maxCorruptShare", input.MaxCorruptShare ?? 0.01, 0, 1),
             Deploy = input.Deploy,
         };
     }
-
-    private static T InRange<T>(string field, T value, T least, T most)
-        where T : struct, IComparable<T> =>
-        // Written so that NaN, which compares below everything, is refused as well.
-        value.CompareTo(least) >= 0 && value.CompareTo(most) <= 0 ? value : throw Invalid(field, value, $"from {least} to {most}");
-
-    private static ProblemException Invalid(string field, object? value, string range) => new(
-        ProblemCodes.InvalidValue, $"The field '{field}' of the training input is {(value is null ? "missing" : $"'{value}'")}; it has to be {range}.",
-        ("field", field), ("value", value is double d && !double.IsFinite(d) ? d.ToString() : value), ("allowed", range));
 }

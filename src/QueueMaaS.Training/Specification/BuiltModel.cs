@@ -6,56 +6,134 @@ namespace QueueMaaS.Training.Specification;
 /// <summary>A specification with its weights, ready to be trained, run or exported.</summary>
 public sealed class BuiltModel : IDisposable
 {
-    private readonly List<torch.nn.Module<torch.Tensor, torch.Tensor>> _modules;
+    private readonly List<BuiltLayer> _layers = [];
+    private readonly List<ModelWeight> _weights = [];
 
-    private BuiltModel(ModelSpecification specification, TensorShape input, TensorShape output, List<torch.nn.Module<torch.Tensor, torch.Tensor>> modules)
+    private BuiltModel(ModelSpecification specification, TensorShape input, TensorShape output, torch.Device device)
     {
         Specification = specification;
         Input = input;
         Output = output;
-        _modules = modules;
+        Device = device;
+        Random = new torch.Generator(0, device);
     }
 
     /// <summary>The layers.</summary>
     public ModelSpecification Specification { get; }
 
-    /// <summary>The shape of one image.</summary>
+    /// <summary>The shape of one input.</summary>
     public TensorShape Input { get; }
 
     /// <summary>The shape of one result.</summary>
     public TensorShape Output { get; }
 
-    /// <summary>The modules, one per layer.</summary>
-    public IReadOnlyList<torch.nn.Module<torch.Tensor, torch.Tensor>> Modules => _modules;
+    /// <summary>Where the weights are.</summary>
+    public torch.Device Device { get; }
 
-    /// <summary>Numbers that are learned.</summary>
-    public long ParameterCount => Parameters().Sum(p => p.numel());
+    /// <summary>All weights, running figures included, in the order of the layers.</summary>
+    public IReadOnlyList<ModelWeight> Weights => _weights;
 
-    /// <summary>Builds the modules with first weights that depend on <paramref name="seed"/> alone.</summary>
+    /// <summary>Numbers that are learned, frozen ones included.</summary>
+    public long ParameterCount => _weights.Where(w => w.Role != WeightRole.Statistic).Sum(w => w.Tensor.numel());
+
+    /// <summary>True: products of linear layers and convolutions are computed in bfloat16 while training.</summary>
+    internal bool Half { get; set; }
+
+    /// <summary>What dropout draws with; the trainer seeds it before every step.</summary>
+    internal torch.Generator Random { get; }
+
+    /// <summary>Builds the model with first weights that depend on <paramref name="seed"/> and their names alone.</summary>
     /// <exception cref="ProblemException"><c>specification_invalid</c>, or <c>training_runtime_unavailable</c>.</exception>
-    public static BuiltModel Build(ModelSpecification specification, TensorShape input, long seed)
+    public static BuiltModel Build(ModelSpecification specification, TensorShape input, long seed, torch.Device? device = null)
     {
         ArgumentNullException.ThrowIfNull(specification);
-        var shapes = specification.InferShapes(input);
+        var shapes = specification.Inputs(input);
         Runtime.TorchRuntime.EnsureLoaded();
-        var random = new Random(Seeds.Fold(seed));
-        var modules = specification.Layers.Select((layer, i) => layer.CreateModule(i == 0 ? input : shapes[i - 1], random)).ToList();
-        return new(specification, input, shapes[^1], modules);
+        var model = new BuiltModel(specification, input, shapes[^1].Output, device ?? torch.CPU);
+        try
+        {
+            for (var i = 0; i < specification.Nodes.Count; i++)
+                model.Add(specification.Nodes[i], shapes[i].Inputs, seed);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>Runs the layers one after the other.</summary>
-    public torch.Tensor Forward(torch.Tensor input) => _modules.Aggregate(input, (x, module) => module.call(x));
+    /// <summary>Runs the model on a batch as in inference: dropout does nothing, normalisations use what was counted.</summary>
+    public torch.Tensor Forward(torch.Tensor input) => Forward(input, training: false, until: null);
 
-    /// <summary>All weights and biases.</summary>
-    public IEnumerable<TorchSharp.Modules.Parameter> Parameters() => _modules.SelectMany(m => m.parameters());
+    /// <summary>Runs the model on a batch as in training.</summary>
+    internal torch.Tensor Train(torch.Tensor input) => Forward(input, training: true, until: null);
+
+    /// <summary>Runs the model up to what goes into one layer.</summary>
+    internal torch.Tensor InputOf(string node, torch.Tensor input) => Forward(input, training: false, until: node);
 
     /// <inheritdoc/>
-    public void Dispose() => _modules.ForEach(m => m.Dispose());
+    public void Dispose()
+    {
+        _layers.ForEach(l => l.Module?.Dispose());
+        _weights.ForEach(w => w.Tensor.Dispose());
+        Random.Dispose();
+    }
+
+    private torch.Tensor Forward(torch.Tensor input, bool training, string? until)
+    {
+        var values = new Dictionary<string, torch.Tensor>(StringComparer.Ordinal) { [ModelSpecification.InputId] = input };
+        var (learning, resting) = (new ForwardPass(training, Random, Device) { Half = Half && training }, new ForwardPass(false, Random, Device) { Half = Half && training });
+        var last = input;
+        foreach (var layer in _layers)
+        {
+            if (layer.Node.Id == until)
+                return values[layer.Node.From[0]];
+            torch.Tensor[] inputs = [.. layer.Node.From.Select(from => values[from])];
+            // A frozen layer's running figures stay as they were learned.
+            last = layer.Node.Layer.Forward(new(layer.Weights, layer.Module, layer.Node.Frozen ? resting : learning), inputs);
+            values[layer.Node.Id] = last;
+        }
+
+        return last;
+    }
+
+    private void Add(GraphNode node, IReadOnlyList<TensorShape> inputs, long seed)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var noGradients = torch.no_grad();
+        var module = node.Layer.CreateModule(inputs);
+        module?.to(Device);
+        var own = module?.named_parameters().ToDictionary(p => p.name, p => (torch.Tensor)p.parameter, StringComparer.Ordinal);
+        var byName = new Dictionary<string, torch.Tensor>(StringComparer.Ordinal);
+        foreach (var weight in node.Layer.Weights(inputs))
+        {
+            var name = $"{node.Id}.{weight.Name}";
+            var rule = node.Initialisation?.For(weight.Role);
+            if (rule?.Kind == InitialKind.Dirac && weight.Shape.Count < 3)
+                throw new ProblemException(ProblemCodes.SpecificationInvalid, $"The layer '{node.Id}' ({node.Layer.Description}) cannot begin with 'dirac', which is for convolutions.", ("layerId", node.Id));
+            var values = InitialWeights.Draw(weight, rule, node.Initialisation?.Gain ?? 1, Seeds.Generator(seed, name));
+            using var drawn = torch.tensor(values, [.. weight.Shape]);
+            var tensor = own?[weight.Name] ?? drawn.to(Device, copy: true);
+            if (own is not null)
+                tensor.copy_(drawn);
+            var trained = weight.Role != WeightRole.Statistic && !node.Frozen;
+            tensor.requires_grad_(trained);
+            tensor.DetachFromDisposeScope();
+            byName[weight.Name] = tensor;
+            _weights.Add(new(name, node.Id, weight.Role, trained, tensor));
+        }
+
+        _layers.Add(new(node, byName, module));
+    }
+
+    private sealed record BuiltLayer(GraphNode Node, IReadOnlyDictionary<string, torch.Tensor> Weights, torch.nn.Module? Module);
 }
 
-/// <summary>Seeds of the generators.</summary>
-internal static class Seeds
-{
-    /// <summary>A 64-bit seed as the 32 bits that <see cref="Random"/> takes.</summary>
-    public static int Fold(long seed) => unchecked((int)(seed ^ (seed >> 32)));
-}
+/// <summary>A weight of a built model.</summary>
+/// <param name="Name"><c>layer.weight</c>: the layer's id and the weight's name.</param>
+/// <param name="Layer">The layer's id.</param>
+/// <param name="Role">What it is for.</param>
+/// <param name="Trained">False for frozen weights and running figures.</param>
+/// <param name="Tensor">The values, owned by the model.</param>
+public sealed record ModelWeight(string Name, string Layer, WeightRole Role, bool Trained, torch.Tensor Tensor);

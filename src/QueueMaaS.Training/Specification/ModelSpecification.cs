@@ -1,67 +1,101 @@
 using QueueMaaS.Contracts;
-using QueueMaaS.Training.Specification.Layers;
 
 namespace QueueMaaS.Training.Specification;
 
-/// <summary>A model as a list of layers; one list builds the TorchSharp module and the ONNX graph.</summary>
-/// <param name="Name">Its name, such as a preset's.</param>
-/// <param name="Layers">In the order of computation.</param>
-public sealed record ModelSpecification(string Name, IReadOnlyList<LayerSpecification> Layers)
+/// <summary>A layer in its place.</summary>
+/// <param name="Id">Its name, by which others take its output and under which its weights are stored.</param>
+/// <param name="Layer">What it computes.</param>
+/// <param name="From">Where its inputs come from: ids of earlier layers, or <c>input</c>.</param>
+public sealed record GraphNode(string Id, LayerSpecification Layer, IReadOnlyList<string> From)
 {
-    /// <summary>The shape after each layer.</summary>
-    /// <exception cref="ProblemException"><c>specification_invalid</c>, naming the layer, what goes into it and what it needs.</exception>
-    public IReadOnlyList<TensorShape> InferShapes(TensorShape input)
-    {
-        ArgumentNullException.ThrowIfNull(input);
-        var shapes = new List<TensorShape>(Layers.Count);
-        var current = input;
-        for (var i = 0; i < Layers.Count; i++)
-        {
-            try
-            {
-                current = Layers[i].Infer(current);
-            }
-            catch (LayerShapeException e)
-            {
-                throw new ProblemException(
-                    Problem.Create(
-                        ProblemCodes.SpecificationInvalid,
-                        $"The model '{Name}' does not fit images of shape {input} (channels, height, width): layer {i + 1}, {Layers[i].Description}, gets {current} and needs {e.Message}. Use larger images or another model.",
-                        ("model", Name), ("layer", i + 1), ("layerType", Layers[i].Description), ("layerInput", current.Sizes), ("input", input.Sizes)),
-                    e);
-            }
+    /// <summary>The first values of its weights, where they are not the layer's defaults.</summary>
+    public LayerInitialisation? Initialisation { get; init; }
 
-            shapes.Add(current);
-        }
-
-        return shapes;
-    }
+    /// <summary>True: its weights are not trained, and its running figures do not move.</summary>
+    public bool Frozen { get; init; }
 }
 
-/// <summary>The models that can be asked for by name.</summary>
-public static class ModelPresets
+/// <summary>A model as a graph of layers; one graph builds the TorchSharp computation and the ONNX file. The last layer's output is the model's.</summary>
+/// <param name="Name">Its name, such as a preset's.</param>
+/// <param name="Nodes">In the order of computation: a layer takes from earlier ones only.</param>
+public sealed record ModelSpecification(string Name, IReadOnlyList<GraphNode> Nodes)
 {
-    /// <summary>The preset used when none is named.</summary>
-    public const string Default = "cnn-small";
+    /// <summary>What layers call the model's input.</summary>
+    public const string InputId = "input";
 
-    /// <summary>The presets' names.</summary>
-    public static IReadOnlyList<string> Known { get; } = ["cnn-small"];
+    /// <summary>A model whose layers follow each other.</summary>
+    public static ModelSpecification Sequential(string name, params IReadOnlyList<LayerSpecification> layers) =>
+        new(name, [.. layers.Select((layer, i) => new GraphNode($"layer{i + 1}", layer, [i == 0 ? InputId : $"layer{i}"]))]);
 
-    /// <summary>The specification of a preset for a number of classes.</summary>
-    /// <exception cref="ProblemException"><c>specification_invalid</c>: there is no such preset.</exception>
-    public static ModelSpecification Create(string name, int classes) => name switch
+    /// <summary>The same model with everything that depends on the data filled in.</summary>
+    /// <param name="outputs">How many outputs the task has: the size of linear layers that name none.</param>
+    /// <param name="tokens">How many tokens there are: the size of embeddings that name none.</param>
+    public ModelSpecification For(int outputs, int? tokens = null) => this with
     {
-        // The CNN of the Keras tutorial: about 122,000 parameters on 32 × 32 × 3, without padding.
-        "cnn-small" => new(name,
-        [
-            new Conv2dLayer(32, 3), new ReluLayer(), new MaxPool2dLayer(2),
-            new Conv2dLayer(64, 3), new ReluLayer(), new MaxPool2dLayer(2),
-            new Conv2dLayer(64, 3), new ReluLayer(),
-            new FlattenLayer(), new LinearLayer(64), new ReluLayer(), new LinearLayer(classes),
-        ]),
-        _ => throw Unknown(name),
+        Nodes = [.. Nodes.Select(node => node.Layer switch
+        {
+            Layers.LinearLayer { Out: null } linear => node with { Layer = linear with { Out = outputs } },
+            Layers.EmbeddingLayer { Tokens: null } embedding when tokens is not null => node with { Layer = embedding with { Tokens = tokens } },
+            _ => node,
+        })],
     };
 
-    internal static ProblemException Unknown(string name) => new(
-        ProblemCodes.SpecificationInvalid, $"There is no preset '{name}'. Known are: {string.Join(", ", Known)}.", ("preset", name), ("known", Known));
+    /// <summary>The shape after each layer.</summary>
+    /// <exception cref="ProblemException"><c>specification_invalid</c>, naming the layer, what goes into it and what it needs.</exception>
+    public IReadOnlyList<TensorShape> InferShapes(TensorShape input) => [.. Inputs(input).Select(i => i.Output)];
+
+    /// <summary>What goes into each layer and what comes out.</summary>
+    /// <exception cref="ProblemException"><c>specification_invalid</c>, naming the layer, what goes into it and what it needs.</exception>
+    public IReadOnlyList<(IReadOnlyList<TensorShape> Inputs, TensorShape Output)> Inputs(TensorShape input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        if (Nodes.Count == 0)
+            throw new ProblemException(ProblemCodes.SpecificationInvalid, $"The model '{Name}' has no layers. Give at least one.", ("model", Name));
+        var known = new Dictionary<string, TensorShape>(StringComparer.Ordinal) { [InputId] = input };
+        var all = new List<(IReadOnlyList<TensorShape>, TensorShape)>(Nodes.Count);
+        for (var i = 0; i < Nodes.Count; i++)
+        {
+            var node = Nodes[i];
+            IReadOnlyList<TensorShape> inputs = [.. node.From.Select(from => known.GetValueOrDefault(from) ?? throw Unknown(i, from, known.Keys))];
+            var output = Infer(i, inputs, input);
+            if (!known.TryAdd(node.Id, output))
+                throw new ProblemException(ProblemCodes.SpecificationInvalid, $"In the model '{Name}' two layers are called '{node.Id}'. Give each an 'id' of its own.", ("model", Name), ("layer", i + 1), ("id", node.Id));
+            all.Add((inputs, output));
+        }
+
+        return all;
+    }
+
+    private TensorShape Infer(int index, IReadOnlyList<TensorShape> inputs, TensorShape input)
+    {
+        var layer = Nodes[index].Layer;
+        try
+        {
+            var (least, most) = layer.InputCount;
+            if (inputs.Count < least || inputs.Count > most)
+                throw new LayerShapeException(least == most ? $"{least} input{(least == 1 ? "" : "s")}, not {inputs.Count}; name them in 'from'" : $"{least} to {most} inputs, not {inputs.Count}; name them in 'from'");
+            if (!layer.TakesTokens && inputs.Any(i => i.IsTokens))
+                throw new LayerShapeException("numbers, not token ids; put an embedding before it");
+            var output = layer.Infer(inputs);
+            return output.Count is > 0 and <= int.MaxValue ? output : throw new LayerShapeException($"an output of 1 to {int.MaxValue:N0} numbers");
+        }
+        catch (LayerShapeException e)
+        {
+            var gets = string.Join(" and ", inputs);
+            throw new ProblemException(
+                Problem.Create(
+                    ProblemCodes.SpecificationInvalid,
+                    $"The model '{Name}' does not fit inputs of shape {input}{(input.IsImage ? " (channels, height, width)" : "")}: layer {index + 1}, {Place(index)}{layer.Description}, gets {gets} and needs {e.Message}. Use other inputs{(input.IsImage ? ", such as larger images," : "")} or another model.",
+                    ("model", Name), ("layer", index + 1), ("layerId", Nodes[index].Id), ("layerType", layer.Description), ("layerInput", inputs.Select(i => i.Sizes).ToArray()), ("input", input.Sizes)),
+                e);
+        }
+
+        // Numbered layers are named by their number alone.
+        string Place(int at) => Nodes[at].Id == $"layer{at + 1}" ? "" : $"'{Nodes[at].Id}' ";
+    }
+
+    private ProblemException Unknown(int index, string from, IEnumerable<string> known) => new(
+        ProblemCodes.SpecificationInvalid,
+        $"In the model '{Name}', layer {index + 1}, '{Nodes[index].Id}' ({Nodes[index].Layer.Description}), takes from '{from}', and no earlier layer is called that. Earlier are: {string.Join(", ", known.TakeLast(20).Select(k => $"'{k}'"))}.",
+        ("model", Name), ("layer", index + 1), ("from", from));
 }

@@ -1,47 +1,43 @@
 using QueueMaaS.Training.Export;
 using TorchSharp;
+using static TorchSharp.torch.nn;
 
 namespace QueueMaaS.Training.Specification.Layers;
 
-/// <summary>A two-dimensional convolution with a bias.</summary>
+/// <summary>A two-dimensional convolution.</summary>
 /// <param name="Out">Output channels.</param>
 /// <param name="Kernel">Height and width of the kernel, in pixels.</param>
-/// <param name="Stride">Pixels between two positions of the kernel.</param>
-/// <param name="Padding">Zeros added on each side.</param>
-public sealed record Conv2dLayer(int Out, int Kernel, int Stride = 1, int Padding = 0) : LayerSpecification
+/// <param name="Stride">Pixels between two positions of the kernel. Default 1.</param>
+/// <param name="Padding">Zeros added on each side. Default 0.</param>
+/// <param name="Groups">Channels are split into so many groups that do not see each other; as many as input channels: depthwise. Default 1.</param>
+/// <param name="Bias">Whether it has a bias. Default true.</param>
+/// <param name="Dilation">Pixels between two points of the kernel. Default 1.</param>
+public sealed record Conv2dLayer(int Out, int Kernel, int Stride = 1, int Padding = 0, int Groups = 1, bool Bias = true, int Dilation = 1) : SingleInputLayer
 {
     /// <inheritdoc/>
-    public override string Description => $"conv2d({Out}, kernel {Kernel}{(Stride == 1 ? "" : $", stride {Stride}")}{(Padding == 0 ? "" : $", padding {Padding}")})";
+    public override string Description => $"conv2d({Out}, {Windows.Describe(Kernel, Stride, Padding, Dilation, Groups, Bias)})";
 
     /// <inheritdoc/>
-    public override TensorShape Infer(TensorShape input)
+    protected override TensorShape Infer(TensorShape input)
     {
-        ArgumentNullException.ThrowIfNull(input);
-        var least = Kernel - 2 * Padding;
-        if (!input.IsImage || input.Sizes[1] < least || input.Sizes[2] < least)
-            throw new LayerShapeException($"channels × height × width with at least {Math.Max(1, least)} × {Math.Max(1, least)} pixels");
-        return TensorShape.Image(Out, Size(input.Sizes[1]), Size(input.Sizes[2]));
+        var sizes = Windows.Slide(input, 2, Kernel, Stride, Padding, Dilation);
+        Windows.CheckGroups(input.Sizes[0], Out, Groups);
+        return TensorShape.Image(Out, sizes[0], sizes[1]);
     }
 
     /// <inheritdoc/>
-    public override torch.nn.Module<torch.Tensor, torch.Tensor> CreateModule(TensorShape input, Random random)
+    protected override IReadOnlyList<WeightSpecification> Weights(TensorShape input)
     {
-        ArgumentNullException.ThrowIfNull(input);
-        var module = torch.nn.Conv2d(input.Sizes[0], Out, Kernel, Stride, Padding);
-        var bound = 1 / Math.Sqrt(input.Sizes[0] * Kernel * Kernel);
-        InitialWeights.Uniform(module.weight, bound, random);
-        InitialWeights.Uniform(module.bias!, bound, random);
-        return module;
+        var channels = input.Sizes[0] / Groups;
+        return WeightSpecification.Pair([Out, channels, Kernel, Kernel], (long)channels * Kernel * Kernel, Bias ? Out : null);
     }
 
     /// <inheritdoc/>
-    public override void Write(OnnxGraphWriter graph, torch.nn.Module<torch.Tensor, torch.Tensor> module)
-    {
-        ArgumentNullException.ThrowIfNull(graph);
-        var conv = (TorchSharp.Modules.Conv2d)module;
-        graph.Add("Conv", [graph.Weight("weight", conv.weight), graph.Weight("bias", conv.bias!)],
-            OnnxAttribute.Ints("kernel_shape", Kernel, Kernel), OnnxAttribute.Ints("strides", Stride, Stride), OnnxAttribute.Ints("pads", Padding, Padding, Padding, Padding));
-    }
+    protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) =>
+        run.Product((x, w, b) => functional.conv2d(x, w, b, [Stride, Stride], [Padding, Padding], [Dilation, Dilation], Groups), input, "weight", "bias");
 
-    private int Size(int size) => (size + 2 * Padding - Kernel) / Stride + 1;
+    /// <inheritdoc/>
+    protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) =>
+        graph.Node("Conv", Bias ? [input, graph.Weight("weight"), graph.Weight("bias")] : [input, graph.Weight("weight")],
+            [.. Windows.Attributes(2, Kernel, Stride, Padding).Ints("dilations", Dilation, Dilation).Int("group", Groups)]);
 }

@@ -1,28 +1,21 @@
 using QueueMaaS.Training.Export;
 using TorchSharp;
+using static TorchSharp.torch.nn;
 
 namespace QueueMaaS.Training.Specification.Layers;
 
 /// <summary>Lays everything but the batch axis out in one row.</summary>
-public sealed record FlattenLayer : LayerSpecification
+public sealed record FlattenLayer : SingleInputLayer
 {
     /// <inheritdoc/>
     public override string Description => "flatten";
 
     /// <inheritdoc/>
-    public override TensorShape Infer(TensorShape input)
-    {
-        ArgumentNullException.ThrowIfNull(input);
-        return input.Count <= int.MaxValue ? TensorShape.Row((int)input.Count) : throw new LayerShapeException($"at most {int.MaxValue:N0} numbers");
-    }
+    protected override TensorShape Infer(TensorShape input) => input.Count <= int.MaxValue ? TensorShape.Row((int)input.Count) : throw new LayerShapeException($"at most {int.MaxValue:N0} numbers");
 
     /// <inheritdoc/>
-    public override torch.nn.Module<torch.Tensor, torch.Tensor> CreateModule(TensorShape input, Random random) => torch.nn.Flatten();
+    protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) => input.flatten(1);
 
     /// <inheritdoc/>
-    public override void Write(OnnxGraphWriter graph, torch.nn.Module<torch.Tensor, torch.Tensor> module)
-    {
-        ArgumentNullException.ThrowIfNull(graph);
-        graph.Add("Flatten", [], OnnxAttribute.Int("axis", 1));
-    }
+    protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) => graph.Node("Flatten", [input], OnnxAttribute.Int("axis", 1));
 }

@@ -1,31 +1,29 @@
 using QueueMaaS.Training.Export;
 using TorchSharp;
+using static TorchSharp.torch.nn;
 
 namespace QueueMaaS.Training.Specification.Layers;
 
 /// <summary>The greatest value of each square of pixels; a rest at the edge that fills no square is left out.</summary>
-/// <param name="Size">Height and width of the square, and the step between two.</param>
-public sealed record MaxPool2dLayer(int Size) : LayerSpecification
+/// <param name="Kernel">Height and width of the square.</param>
+/// <param name="Stride">Pixels between two squares. Default: <paramref name="Kernel"/>.</param>
+/// <param name="Padding">Pixels added on each side, at most half the kernel; never the greatest. Default 0.</param>
+public sealed record MaxPool2dLayer(int Kernel, int? Stride = null, int Padding = 0) : SingleInputLayer
 {
     /// <inheritdoc/>
-    public override string Description => $"max_pool2d({Size})";
+    public override string Description => $"maxPool2d({Kernel}{(Stride is { } s ? $", stride {s}" : "")}{(Padding == 0 ? "" : $", padding {Padding}")})";
 
     /// <inheritdoc/>
-    public override TensorShape Infer(TensorShape input)
+    protected override TensorShape Infer(TensorShape input)
     {
-        ArgumentNullException.ThrowIfNull(input);
-        if (!input.IsImage || input.Sizes[1] < Size || input.Sizes[2] < Size)
-            throw new LayerShapeException($"channels × height × width with at least {Size} × {Size} pixels");
-        return TensorShape.Image(input.Sizes[0], input.Sizes[1] / Size, input.Sizes[2] / Size);
+        LayerNeeds.Between(0, Padding, Kernel / 2 + 1, "padding");
+        var sizes = Windows.Slide(input, 2, Kernel, Stride ?? Kernel, Padding);
+        return TensorShape.Image(input.Sizes[0], sizes[0], sizes[1]);
     }
 
     /// <inheritdoc/>
-    public override torch.nn.Module<torch.Tensor, torch.Tensor> CreateModule(TensorShape input, Random random) => torch.nn.MaxPool2d(Size, Size);
+    protected override torch.Tensor Forward(LayerRun run, torch.Tensor input) => functional.max_pool2d(input, Kernel, Stride ?? Kernel, Padding);
 
     /// <inheritdoc/>
-    public override void Write(OnnxGraphWriter graph, torch.nn.Module<torch.Tensor, torch.Tensor> module)
-    {
-        ArgumentNullException.ThrowIfNull(graph);
-        graph.Add("MaxPool", [], OnnxAttribute.Ints("kernel_shape", Size, Size), OnnxAttribute.Ints("strides", Size, Size));
-    }
+    protected override string Write(OnnxGraphWriter graph, string input, TensorShape shape) => graph.Node("MaxPool", [input], [.. Windows.Attributes(2, Kernel, Stride ?? Kernel, Padding)]);
 }
