@@ -154,8 +154,6 @@ public static class ProblemCodes
     public const string SpecificationInvalid = "specification_invalid";
     /// <summary>The loss became NaN or infinite.</summary>
     public const string TrainingDiverged = "training_diverged";
-    /// <summary>The training needs more memory than there is.</summary>
-    public const string OutOfMemory = "out_of_memory";
     /// <summary>The state of a training could not be stored; the one stored before is untouched.</summary>
     public const string CheckpointFailed = "checkpoint_failed";
     /// <summary>No checkpoint of this job has this id, or it was removed.</summary>
