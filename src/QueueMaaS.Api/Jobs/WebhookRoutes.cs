@@ -78,7 +78,7 @@ internal static class WebhookRoutes
     private static async Task<IResult> TestAsync(Caller caller, string id, IWebhookStore store, IJobSignals signals, TimeProvider time, CancellationToken cancellationToken)
     {
         var endpoint = await FindAsync(caller, id, store, cancellationToken);
-        var delivery = EndpointDeliveries.About(endpoint, WebhookTypes.Test, $"test:{endpoint.Id}", """{"message":"This is a test. Nothing has happened to any job."}""", time.GetUtcNow());
+        var delivery = EndpointDeliveries.About(endpoint, WebhookTypes.Test, $"test:{Ulid.NewUlid(time.GetUtcNow())}", """{"message":"This is a test. Nothing has happened to any job."}""", time.GetUtcNow());
         await store.AddAsync(delivery, cancellationToken);
         await signals.PublishAsync([new JobChange(delivery.JobId, JobState.Succeeded, 0)], cancellationToken);
         return Results.Accepted($"/v1/webhook-endpoints/{endpoint.Id}/deliveries", DeliveryView.Of(delivery, []));

@@ -29,7 +29,10 @@ internal sealed partial class UnprocessableFilter(IUnprocessableStore store, Tim
     {
         try
         {
-            var headers = context.TransportHeaders.GetAll().Where(header => header.Value is not null).ToDictionary(header => header.Key, header => Text(header.Value), StringComparer.Ordinal);
+            var headers = new Dictionary<string, string>(StringComparer.Ordinal);
+            // The transport may give one twice: as the message's property and as its header.
+            foreach (var header in context.TransportHeaders.GetAll().Where(header => header.Value is not null))
+                headers.TryAdd(header.Key, Text(header.Value));
             var tenant = headers.GetValueOrDefault(BusNames.TenantHeader) is { Length: > 0 } named ? named : SubmitJobConsumer.DefaultTenant;
             var message = new UnprocessableMessage($"um_{Ulid.NewUlid(time.GetUtcNow())}", tenant, time.GetUtcNow(), problem.Code, problem.Message, context.GetBody())
             {
