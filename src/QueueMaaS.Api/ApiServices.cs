@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
@@ -41,6 +42,7 @@ public static class ApiServices
     public static IServiceCollection AddQueueMaaSApi(this IServiceCollection services)
     {
         services.AddOpenApi("v1", ApiDocument.Describe);
+        services.TryAddSingleton<ICallerResolver, TrustingCallerResolver>();
         services.AddHostedService<JobGauges>();
         services.AddSingleton<ModelRegistration>();
         return services;
@@ -58,6 +60,11 @@ public static class ApiServices
     public static void MapQueueMaaSApi(this WebApplication app)
     {
         app.MapJobs();
+        app.MapGroups();
+        app.MapSchedules();
+        app.MapDeadLetters();
+        app.MapQueues();
+        app.MapWebhooks();
         app.MapCatalog();
         app.MapUploads();
         app.MapBatches();

@@ -92,4 +92,11 @@ public sealed record WebhookPayload(string Type, DateTimeOffset Timestamp, Webho
 /// <param name="Attempt">The attempt.</param>
 /// <param name="ResultUrl">Where to read the whole job.</param>
 /// <param name="Error">Why it failed, where it did.</param>
-public sealed record WebhookData(string JobId, JobKind Kind, JobState State, long Sequence, int Attempt, string? ResultUrl, Problem? Error);
+public sealed record WebhookData(string JobId, JobKind Kind, JobState State, long Sequence, int Attempt, string? ResultUrl, Problem? Error)
+{
+    /// <summary>The worker's report, in <c>job.progress</c>.</summary>
+    public System.Text.Json.JsonElement? Progress { get; init; }
+
+    /// <summary>The result, where the endpoint asked for it and it is small enough; else read it at <see cref="ResultUrl"/>.</summary>
+    public System.Text.Json.JsonElement? Output { get; init; }
+}

@@ -1,10 +1,13 @@
 using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.DeadLetters;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Leasing;
 using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Retention;
+using QueueMaaS.Jobs.Scheduling;
 using QueueMaaS.Jobs.Submission;
 using QueueMaaS.Jobs.Tenants;
 
@@ -25,8 +28,17 @@ public static class JobServices
         services.AddHostedService<Sweeper>();
         services.AddSingleton<JobSubmitter>();
         services.AddSingleton<JobWaiter>();
+        services.AddSingleton<DeadLetterOffice>();
         services.AddSingleton<JobEstimator>();
         services.AddSingleton<FileImporter>();
+        return services;
+    }
+
+    /// <summary>What one of the roles must do for all: make the jobs of schedules, delete what has been kept long enough. Several processes that do it do no harm.</summary>
+    public static IServiceCollection AddQueueMaaSHousekeeping(this IServiceCollection services)
+    {
+        services.AddHostedService<Scheduler>();
+        services.AddHostedService<Cleaner>();
         return services;
     }
 
@@ -43,5 +55,5 @@ public static class JobServices
     }
 
     /// <summary>What the role that sends webhooks needs.</summary>
-    public static IServiceCollection AddQueueMaaSNotifier(this IServiceCollection services) => services.AddHostedService<WebhookNotifier>();
+    public static IServiceCollection AddQueueMaaSNotifier(this IServiceCollection services) => services.AddSingleton<WebhookRequests>().AddHostedService<WebhookNotifier>();
 }

@@ -97,13 +97,14 @@ public static class MessagingServices
                 tune(endpoint, submissionPrefetch);
                 endpoint.ConfigureConsumeTopology = false;
                 endpoint.UseRawJsonDeserializer(RawSerializerOptions.AnyMessageType | RawSerializerOptions.AddTransportHeaders, isDefault: true);
+                var unprocessable = ActivatorUtilities.CreateInstance<UnprocessableFilter>(context);
                 endpoint.ConfigureError(pipe =>
                 {
-                    pipe.UseFilter(new UnprocessableFilter());
+                    pipe.UseFilter(unprocessable);
                     pipe.UseFilter(new ErrorTransportFilter());
                 });
                 // Without it a foreign envelope would go to a queue of MassTransit's own that nobody looks at.
-                endpoint.ConfigureDeadLetter(pipe => pipe.UseFilter(new ForeignMessageFilter()));
+                endpoint.ConfigureDeadLetter(pipe => pipe.UseFilter(new ForeignMessageFilter(unprocessable)));
                 endpoint.ConfigureConsumer<SubmitJobConsumer>(context);
             });
         }

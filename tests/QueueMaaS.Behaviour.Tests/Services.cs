@@ -66,3 +66,27 @@ public sealed class Servers_catalog(ServersService service) : CatalogCases(servi
 
 [CollectionDefinition("faults")]
 public sealed class FaultsCollection;
+
+[Collection("embedded")]
+public sealed class Embedded_semantics(EmbeddedService service) : SemanticsCases(service);
+
+[Collection("servers")]
+public sealed class Servers_semantics(ServersService service) : SemanticsCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_relations(EmbeddedService service) : RelationCases(service);
+
+[Collection("servers")]
+public sealed class Servers_relations(ServersService service) : RelationCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_dead_letters(EmbeddedService service) : DeadLetterCases(service);
+
+[Collection("servers")]
+public sealed class Servers_dead_letters(ServersService service) : DeadLetterCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_webhook_endpoints(EmbeddedService service) : WebhookEndpointCases(service);
+
+[Collection("servers")]
+public sealed class Servers_webhook_endpoints(ServersService service) : WebhookEndpointCases(service);

@@ -345,7 +345,7 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
 
                     b.HasIndex("NextTryAt")
                         .HasDatabaseName("ix_webhook_deliveries_due")
-                        .HasFilter("state = 'Pending'");
+                        .HasFilter("state in ('Pending', 'Sending')");
 
                     b.HasIndex("EndpointId", "CreatedAt")
                         .HasDatabaseName("ix_webhook_deliveries_endpoint_id_created_at")
@@ -353,7 +353,7 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
 
                     b.HasIndex("JobId", "Sequence")
                         .HasDatabaseName("ix_webhook_deliveries_waiting")
-                        .HasFilter("state = 'Pending'");
+                        .HasFilter("state in ('Pending', 'Sending')");
 
                     b.ToTable("webhook_deliveries", (string)null);
                 });

@@ -26,7 +26,7 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         var status = ProblemStatus.Of(problem.Code);
         httpContext.Response.StatusCode = status;
         if (status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests)
-            httpContext.Response.Headers.RetryAfter = "5";
+            httpContext.Response.Headers.RetryAfter = problem.Details?.TryGetValue("retryAfterSeconds", out var seconds) == true ? seconds.GetRawText() : "5";
         await problems.WriteAsync(new ProblemDetailsContext { HttpContext = httpContext, ProblemDetails = ToDetails(problem, status) });
         return true;
     }

@@ -14,10 +14,10 @@ internal static class EventStream
 {
     private const int PageSize = 200;
 
-    public static async Task StreamAsync(string id, HttpContext http, IJobStore store, JobWaiter waiter, IOptions<ApiOptions> options, TimeProvider time)
+    public static async Task StreamAsync(Caller caller, string id, HttpContext http, IJobStore store, JobWaiter waiter, IOptions<ApiOptions> options, TimeProvider time)
     {
         var cancellationToken = http.RequestAborted;
-        _ = await store.FindAsync(Requests.Tenant, id, cancellationToken) ?? throw JobRoutes.NotFound(id);
+        _ = await store.FindAsync(caller.Tenant, id, cancellationToken) ?? throw JobRoutes.NotFound(id);
         var after = LastEventId(http.Request);
         http.Response.ContentType = "text/event-stream";
         http.Response.Headers.CacheControl = "no-cache";
@@ -46,7 +46,7 @@ internal static class EventStream
 
             if (events.Count == PageSize)
                 continue;
-            if (events is [.., var last] ? IsFinal(last) : await HasEndedAsync(store, id, after, cancellationToken))
+            if (events is [.., var last] ? IsFinal(last) : await HasEndedAsync(store, caller.Tenant, id, after, cancellationToken))
                 return;
             await waiter.WaitAsync(next, TimeSpan.FromSeconds(1), cancellationToken);
         }
@@ -55,8 +55,8 @@ internal static class EventStream
     private static bool IsFinal(JobEvent e) => Enum.TryParse<JobState>(e.Type, ignoreCase: true, out var state) && state.IsFinal();
 
     /// <summary>Whether a reader who has seen every event is waiting for nothing.</summary>
-    private static async Task<bool> HasEndedAsync(IJobStore store, string id, long after, CancellationToken cancellationToken) =>
-        await store.FindAsync(Requests.Tenant, id, cancellationToken) is not { } job || (job.State.IsFinal() && job.Sequence <= after);
+    private static async Task<bool> HasEndedAsync(IJobStore store, string tenant, string id, long after, CancellationToken cancellationToken) =>
+        await store.FindAsync(tenant, id, cancellationToken) is not { } job || (job.State.IsFinal() && job.Sequence <= after);
 
     private static long LastEventId(HttpRequest request)
     {

@@ -36,21 +36,22 @@ internal static class JobRoutes
         jobs.MapPost("{id}/requeue", RequeueAsync).Produces<Job>().WithSummary("Put a failed job back in the queue");
         jobs.MapGet("{id}/events", EventStream.StreamAsync).Produces<JobEvent>(contentType: "text/event-stream").WithSummary("Stream a job's events").WithDescription("Server-sent events until the job ends. `Last-Event-ID` resumes after an event.")
             .WithParameter("Last-Event-ID", ParameterLocation.Header, "The number of the last event seen; the stream goes on after it.", JsonSchemaType.Integer);
+        jobs.MapDelete("{id}", DeleteAsync).Produces(StatusCodes.Status204NoContent).WithSummary("Delete an ended job with its result and history");
         jobs.MapGet("{id}/history", HistoryAsync).Produces<IReadOnlyList<JobEvent>>().WithSummary("Everything that happened to a job");
         jobs.MapGet("{id}/webhooks", WebhooksAsync).Produces<IReadOnlyList<DeliveryView>>().WithSummary("The delivery log of a job's webhooks");
     }
 
     private static async Task<IResult> SubmitAsync(
-        HttpRequest request, JobSubmitter submitter, JobWaiter waiter, JobEstimator estimator, IOptions<JobOptions> jobOptions, IOptions<ApiOptions> apiOptions, CancellationToken cancellationToken)
+        Caller caller, HttpRequest request, JobSubmitter submitter, JobWaiter waiter, JobEstimator estimator, IOptions<JobOptions> jobOptions, IOptions<ApiOptions> apiOptions, CancellationToken cancellationToken)
     {
         var limit = jobOptions.Value.MaxSubmissionBytes;
         var wait = Requests.Wait(request, apiOptions.Value.MaxWait);
         var submission = SubmissionReader.Read(await Requests.ReadBodyAsync(request, limit, cancellationToken), limit);
         var key = request.Headers.TryGetValue("Idempotency-Key", out var keys) ? keys.ToString() : null;
-        var outcome = await submitter.SubmitAsync(submission, new SubmissionOrigin(Requests.Tenant) { IdempotencyKey = key }, cancellationToken);
+        var outcome = await submitter.SubmitAsync(submission, new SubmissionOrigin(caller.Tenant) { IdempotencyKey = key }, cancellationToken);
         var job = outcome.Job;
         if (wait is { } time && !job.State.IsFinal())
-            job = await waiter.WaitForEndAsync(Requests.Tenant, job.Id, time, cancellationToken) ?? job;
+            job = await waiter.WaitForEndAsync(caller.Tenant, job.Id, time, cancellationToken) ?? job;
         if (wait is not null)
             request.HttpContext.Response.Headers["Preference-Applied"] = $"wait={wait.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)}";
         var location = $"/v1/jobs/{Uri.EscapeDataString(job.Id)}";
@@ -59,14 +60,18 @@ internal static class JobRoutes
     }
 
     private static async Task<Page<Job>> ListAsync(
-        IJobStore store, string? kind, string? state, string? model, string? tag, string? cursor, int? limit, CancellationToken cancellationToken)
+        Caller caller, IJobStore store, string? kind, string? state, string? model, string? tag, string? group, string? code, DateTimeOffset? from, DateTimeOffset? until, string? cursor, int? limit, CancellationToken cancellationToken)
     {
-        var query = new JobQuery(Requests.Tenant)
+        var query = new JobQuery(caller.Tenant)
         {
             Kind = ReadEnum<JobKind>(kind, "kind"),
             State = ReadEnum<JobState>(state, "state"),
             Model = model,
             Tag = tag,
+            Group = group,
+            Code = code,
+            From = from?.ToUniversalTime(),
+            Until = until?.ToUniversalTime(),
             Limit = Requests.Limit(limit) + 1,
             After = ReadPlace(cursor),
         };
@@ -78,50 +83,62 @@ internal static class JobRoutes
     }
 
     private static async Task<IResult> GetAsync(
-        string id, HttpRequest request, IJobStore store, IJobCache cache, JobWaiter waiter, JobEstimator estimator, IOptions<ApiOptions> options, CancellationToken cancellationToken)
+        Caller caller, string id, HttpRequest request, IJobStore store, IJobCache cache, JobWaiter waiter, JobEstimator estimator, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
         // Most polls are for jobs that have just ended: their answer lies ready, byte for byte.
-        if (await cache.FindAsync(Requests.Tenant, id, cancellationToken) is { } ready)
+        if (await cache.FindAsync(caller.Tenant, id, cancellationToken) is { } ready)
             return new ReadyJson(ready);
         var job = Requests.Wait(request, options.Value.MaxWait) is { } wait
-            ? await waiter.WaitForEndAsync(Requests.Tenant, id, wait, cancellationToken)
-            : await store.FindAsync(Requests.Tenant, id, cancellationToken);
+            ? await waiter.WaitForEndAsync(caller.Tenant, id, wait, cancellationToken)
+            : await store.FindAsync(caller.Tenant, id, cancellationToken);
         return job is null ? throw NotFound(id)
             : job.State.IsFinal() ? new ReadyJson(JobJson.Write(job))
             : TypedResults.Ok(await estimator.WithEstimateAsync(job, cancellationToken));
     }
 
-    private static async Task<Job> CancelAsync(string id, IJobStore store, CancellationToken cancellationToken)
+    private static async Task<Job> CancelAsync(Caller caller, string id, IJobStore store, CancellationToken cancellationToken)
     {
-        var job = await store.CancelAsync(Requests.Tenant, id, "user", cancellationToken) ?? throw NotFound(id);
+        var job = await store.CancelAsync(caller.Tenant, id, caller.Name, cancellationToken) ?? throw NotFound(id);
         return job.State == JobState.Cancelled
             ? job.ToJob()
             : throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` has already {job.State.ToString().ToLowerInvariant()}; a job that has ended cannot be cancelled.", ("state", job.State));
     }
 
-    private static async Task<Job> RequeueAsync(string id, IJobStore store, CancellationToken cancellationToken)
+    private static async Task<Job> RequeueAsync(Caller caller, string id, IJobStore store, CancellationToken cancellationToken)
     {
-        var job = await store.RequeueAsync(Requests.Tenant, id, "user", cancellationToken) ?? throw NotFound(id);
+        var job = await store.RequeueAsync(caller.Tenant, id, caller.Name, cancellationToken) ?? throw NotFound(id);
         if (job.State != JobState.Queued)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a failed job can be requeued.", ("state", job.State));
         return job.ToJob();
     }
 
-    private static async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id, IJobStore store, CancellationToken cancellationToken)
+    private static async Task<IResult> DeleteAsync(Caller caller, string id, IJobStore store, IJobCache cache, CancellationToken cancellationToken)
     {
-        _ = await store.FindAsync(Requests.Tenant, id, cancellationToken) ?? throw NotFound(id);
+        if (await store.DeleteAsync(caller.Tenant, [id], cancellationToken) == 0)
+        {
+            var job = await store.FindAsync(caller.Tenant, id, cancellationToken) ?? throw NotFound(id);
+            throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a job that has ended can be deleted. Cancel it first.", ("state", job.State));
+        }
+
+        await cache.RemoveAsync(caller.Tenant, [id], cancellationToken);
+        return Results.NoContent();
+    }
+
+    private static async Task<IReadOnlyList<JobEvent>> HistoryAsync(Caller caller, string id, IJobStore store, CancellationToken cancellationToken)
+    {
+        _ = await store.FindAsync(caller.Tenant, id, cancellationToken) ?? throw NotFound(id);
         return await store.EventsAsync(id, 0, 10_000, cancellationToken);
     }
 
-    private static async Task<IReadOnlyList<DeliveryView>> WebhooksAsync(string id, IJobStore store, IWebhookStore webhooks, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<DeliveryView>> WebhooksAsync(Caller caller, string id, IJobStore store, IWebhookStore webhooks, CancellationToken cancellationToken)
     {
-        _ = await store.FindAsync(Requests.Tenant, id, cancellationToken) ?? throw NotFound(id);
-        return [.. (await webhooks.OfJobAsync(Requests.Tenant, id, cancellationToken)).Select(entry => DeliveryView.Of(entry.Delivery, entry.Tries))];
+        _ = await store.FindAsync(caller.Tenant, id, cancellationToken) ?? throw NotFound(id);
+        return [.. (await webhooks.OfJobAsync(caller.Tenant, id, cancellationToken)).Select(entry => DeliveryView.Of(entry.Delivery, entry.Tries))];
     }
 
     public static ProblemException NotFound(string id) => new(ProblemCodes.JobNotFound, $"There is no job `{id}`.", ("jobId", id));
 
-    private static T? ReadEnum<T>(string? text, string field) where T : struct, Enum
+    internal static T? ReadEnum<T>(string? text, string field) where T : struct, Enum
     {
         if (text is null)
             return null;
@@ -130,7 +147,7 @@ internal static class JobRoutes
             : throw new ProblemException(ProblemCodes.InvalidValue, $"`{field}` must be one of {string.Join(", ", Enum.GetNames<T>().Select(name => name.ToLowerInvariant()))}.", ("path", field));
     }
 
-    private static (DateTimeOffset, string)? ReadPlace(string? cursor)
+    internal static (DateTimeOffset, string)? ReadPlace(string? cursor)
     {
         if (Requests.ReadCursor(cursor) is not { } place)
             return null;
@@ -158,8 +175,8 @@ public sealed record DeliveryView(
 {
     internal static DeliveryView Of(WebhookDelivery delivery, IReadOnlyList<WebhookTry> tries) => new(
         delivery.Id, delivery.Type, delivery.Url, delivery.State.ToString().ToLowerInvariant(), delivery.Tries, delivery.CreatedAt, delivery.DeliveredAt,
-        delivery.State == DeliveryState.Pending ? delivery.NextTryAt : null, [.. tries.Select(t => new TryView(t.Number, t.At, t.Status, t.Error, Math.Round(t.Milliseconds, 1)))]);
+        delivery.State == DeliveryState.Pending ? delivery.NextTryAt : null, [.. tries.Select(t => new TryView(t.Number, t.At, t.Status, t.Error, Math.Round(t.Milliseconds, 1), t.Request, t.Response))]);
 }
 
 /// <summary>One try of a delivery.</summary>
-public sealed record TryView(int Number, DateTimeOffset At, int? Status, string? Error, double Milliseconds);
+public sealed record TryView(int Number, DateTimeOffset At, int? Status, string? Error, double Milliseconds, string? Request, string? Response);

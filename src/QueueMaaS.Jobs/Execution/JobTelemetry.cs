@@ -26,6 +26,16 @@ public static class JobTelemetry
         return activity;
     }
 
+    public static Activity? StartWebhook(Notification.WebhookDelivery delivery)
+    {
+        _ = ActivityContext.TryParse(delivery.TraceParent, null, isRemote: true, out var parent);
+        // Not a child of whatever made the notifier look.
+        Activity.Current = null;
+        var activity = Activities.StartActivity("send webhook", ActivityKind.Client, parent);
+        activity?.SetTag("queuemaas.job_id", delivery.JobId);
+        return activity;
+    }
+
     public static void RecordEnd(JobRecord job, AttemptEnd end, DateTimeOffset now)
     {
         var kind = new KeyValuePair<string, object?>("kind", job.Kind.ToString().ToLowerInvariant());

@@ -30,4 +30,7 @@ public interface IWebhookTargetPolicy
 {
     /// <summary>Throws <c>webhook_target_refused</c> or <c>invalid_value</c> for a target that could never be allowed. The address itself is checked again when it is resolved for sending.</summary>
     void Check(WebhookTarget target);
+
+    /// <summary>The same for an address alone, which stands at <paramref name="path"/> of the request.</summary>
+    void CheckUrl(string url, string path);
 }

@@ -1,37 +1,47 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Execution;
 
 namespace QueueMaaS.Jobs.Notification;
 
-/// <summary>Sends stored deliveries, apart from the work: a receiver that is slow or dead touches no job and, within the concurrency limit, no other receiver.</summary>
+/// <summary>
+/// Sends stored deliveries, apart from the work: a receiver that is slow or dead touches no job, and as each host has only so many places at a time, no other
+/// receiver either.
+/// </summary>
 public sealed partial class WebhookNotifier : BackgroundService
 {
-    private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
+    private const int LoggedChars = 4096;
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromDays(1);
     private readonly IWebhookStore _store;
     private readonly IJobSignals _signals;
+    private readonly WebhookRequests _requests;
     private readonly WebhookOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<WebhookNotifier> _logger;
     private readonly HttpClient _http;
     private readonly SemaphoreSlim _wake = new(0, 1);
-    private readonly SemaphoreSlim _slots;
+    private readonly ConcurrentDictionary<string, int> _sending = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, DateTimeOffset> _paused = new(StringComparer.Ordinal);
+    private int _inFlight;
 
-    public WebhookNotifier(IWebhookStore store, IJobSignals signals, WebhookTargets targets, IOptions<WebhookOptions> options, TimeProvider time, ILogger<WebhookNotifier> logger)
+    public WebhookNotifier(IWebhookStore store, IJobSignals signals, WebhookTargets targets, WebhookRequests requests, IOptions<WebhookOptions> options, TimeProvider time, ILogger<WebhookNotifier> logger)
     {
+        ArgumentNullException.ThrowIfNull(targets);
+        ArgumentNullException.ThrowIfNull(options);
         _store = store;
         _signals = signals;
+        _requests = requests;
         _options = options.Value;
         _time = time;
         _logger = logger;
-        _slots = new SemaphoreSlim(_options.Concurrency);
-        // A redirect could lead to an address that was never judged.
-        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = targets.ConnectAsync, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1) }) { Timeout = _options.Timeout };
+        // A redirect could lead to an address that was never judged. The trace's header is ours to set.
+        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = targets.ConnectAsync, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1), ActivityHeadersPropagator = null }) { Timeout = _options.Timeout };
         _http.DefaultRequestHeaders.UserAgent.ParseAdd("QueueMaaS-Webhooks/1.0");
     }
 
@@ -43,15 +53,7 @@ public sealed partial class WebhookNotifier : BackgroundService
         {
             try
             {
-                // Taken deliveries are held a little longer than a try can last, so that a notifier that dies gives them up.
-                var due = await _store.TakeDueAsync(_options.Concurrency, _options.Timeout + TimeSpan.FromSeconds(10), stoppingToken);
-                foreach (var delivery in due)
-                {
-                    await _slots.WaitAsync(stoppingToken);
-                    _ = SendAsync(delivery, stoppingToken);
-                }
-
-                if (due.Count > 0)
+                if (await SendDueAsync(stoppingToken) > 0)
                     continue;
                 // Most changes have no webhook: after a look in vain the next signals are gathered.
                 var sinceLook = _time.GetElapsedTime(looked);
@@ -75,18 +77,51 @@ public sealed partial class WebhookNotifier : BackgroundService
         base.Dispose();
     }
 
-    private async Task SendAsync(WebhookDelivery delivery, CancellationToken stoppingToken)
+    private async Task<int> SendDueAsync(CancellationToken stoppingToken)
     {
+        var room = _options.Concurrency - Volatile.Read(ref _inFlight);
+        if (room <= 0)
+            return 0;
+        // Taken deliveries are held a little longer than a try can last, so that a notifier that dies gives them up.
+        var due = await _store.TakeDueAsync(new TakeDeliveries(room, _options.Timeout + TimeSpan.FromSeconds(10), Busy(), _options.ConcurrencyPerTarget), stoppingToken);
+        foreach (var delivery in due)
+        {
+            var target = WebhookAddresses.TargetOf(delivery.Delivery.Url);
+            _sending.AddOrUpdate(target, 1, static (_, count) => count + 1);
+            Interlocked.Increment(ref _inFlight);
+            _ = SendAsync(delivery, target, stoppingToken);
+        }
+
+        return due.Count;
+    }
+
+    /// <summary>Receivers that have as much as they may, or have asked to be left alone for a while.</summary>
+    private string[] Busy()
+    {
+        var now = _time.GetUtcNow();
+        foreach (var (target, until) in _paused)
+        {
+            if (until <= now)
+                _paused.TryRemove(target, out _);
+        }
+
+        return [.. _sending.Where(entry => entry.Value >= _options.ConcurrencyPerTarget).Select(entry => entry.Key + "/").Concat(_paused.Keys.Select(target => target + "/")).Distinct()];
+    }
+
+    private async Task SendAsync(DueDelivery due, string target, CancellationToken stoppingToken)
+    {
+        var delivery = due.Delivery;
         try
         {
+            using var activity = JobTelemetry.StartWebhook(delivery);
             var started = _time.GetTimestamp();
             var attempt = new WebhookTry { DeliveryId = delivery.Id, Number = delivery.Tries + 1, At = _time.GetUtcNow() };
-            await PostAsync(delivery, attempt, stoppingToken);
+            var pause = await PostAsync(due, attempt, stoppingToken);
             attempt.Milliseconds = _time.GetElapsedTime(started).TotalMilliseconds;
-            Conclude(delivery, attempt);
-            await _store.RecordTryAsync(delivery, attempt, stoppingToken);
-            // The next delivery of the same job may go now.
-            Wake();
+            if (pause > TimeSpan.Zero)
+                _paused[target] = _time.GetUtcNow() + pause;
+            Conclude(delivery, attempt, pause);
+            await _store.RecordTryAsync(delivery, attempt, _options.DisableAfter, stoppingToken);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
         {
@@ -98,33 +133,58 @@ public sealed partial class WebhookNotifier : BackgroundService
         }
         finally
         {
-            _slots.Release();
+            Interlocked.Decrement(ref _inFlight);
+            if (_sending.AddOrUpdate(target, 0, static (_, count) => count - 1) <= 0)
+                _sending.TryRemove(new KeyValuePair<string, int>(target, 0));
+            // The next delivery of the same job may go now.
+            Wake();
         }
     }
 
-    private async Task PostAsync(WebhookDelivery delivery, WebhookTry attempt, CancellationToken stoppingToken)
+    /// <summary>Sends one request; answers how long the receiver asks to be left alone.</summary>
+    private async Task<TimeSpan> PostAsync(DueDelivery due, WebhookTry attempt, CancellationToken stoppingToken)
     {
         try
         {
-            var body = JsonSerializer.Serialize(Payload(delivery), QueueMaaSJson.Relaxed);
-            var now = _time.GetUtcNow();
-            var secret = delivery.Secret ?? _options.Secret ?? throw new InvalidOperationException("no secret is configured any more");
-            using var request = new HttpRequestMessage(HttpMethod.Post, delivery.Url) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
-            request.Headers.Add(WebhookSignature.IdHeader, delivery.Id);
-            request.Headers.Add(WebhookSignature.TimestampHeader, now.ToUnixTimeSeconds().ToString());
-            request.Headers.Add(WebhookSignature.SignatureHeader, WebhookSignature.Sign(secret, delivery.Id, now, body));
+            var (request, log) = await _requests.MakeAsync(due, stoppingToken);
+            using var sent = request;
+            attempt.Request = log;
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stoppingToken);
             attempt.Status = (int)response.StatusCode;
-            if (!response.IsSuccessStatusCode)
-                attempt.Error = $"The receiver answered {(int)response.StatusCode}.";
+            attempt.Response = await ReadAsync(response, stoppingToken);
+            if (response.IsSuccessStatusCode)
+                return TimeSpan.Zero;
+            attempt.Error = $"The receiver answered {(int)response.StatusCode}.";
+            return response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable ? PauseOf(response) : TimeSpan.Zero;
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
             attempt.Error = exception is TaskCanceledException ? $"The receiver did not answer within {_options.Timeout.TotalSeconds:0} s." : exception.GetBaseException().Message;
+            return TimeSpan.Zero;
         }
     }
 
-    private void Conclude(WebhookDelivery delivery, WebhookTry attempt)
+    private TimeSpan PauseOf(HttpResponseMessage response)
+    {
+        var pause = response.Headers.RetryAfter switch
+        {
+            { Delta: { } delta } => delta,
+            { Date: { } date } => date - _time.GetUtcNow(),
+            _ => TimeSpan.Zero,
+        };
+        return pause < TimeSpan.Zero ? TimeSpan.Zero : pause > LongestPause ? LongestPause : pause;
+    }
+
+    private static async Task<string> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken), Encoding.UTF8);
+        var buffer = new char[LoggedChars];
+        var read = await reader.ReadBlockAsync(buffer, cancellationToken);
+        // A database's text cannot hold it.
+        return new string(buffer, 0, read).Replace('\0', '\uFFFD');
+    }
+
+    private void Conclude(WebhookDelivery delivery, WebhookTry attempt, TimeSpan pause)
     {
         delivery.Tries = attempt.Number;
         delivery.LastStatus = attempt.Status;
@@ -141,21 +201,18 @@ public sealed partial class WebhookNotifier : BackgroundService
         }
         else
         {
-            delivery.NextTryAt = _time.GetUtcNow() + (_options.RetrySchedule[attempt.Number - 1] * (1 + (Random.Shared.NextDouble() / 5)));
+            delivery.State = DeliveryState.Pending;
+            var wait = _options.RetrySchedule[attempt.Number - 1] * (1 + (Random.Shared.NextDouble() / 5));
+            delivery.NextTryAt = _time.GetUtcNow() + (wait > pause ? wait : pause);
         }
     }
-
-    private WebhookPayload Payload(WebhookDelivery delivery) => new(
-        delivery.Type, delivery.CreatedAt,
-        new WebhookData(
-            delivery.JobId, delivery.Kind, delivery.JobState, delivery.Sequence, delivery.Attempt, $"{_options.PublicUrl.TrimEnd('/')}/v1/jobs/{Uri.EscapeDataString(delivery.JobId)}",
-            delivery.Error is null ? null : JsonSerializer.Deserialize<Problem>(delivery.Error, QueueMaaSJson.Relaxed)));
 
     private void Wake()
     {
         try
         {
-            _wake.Release();
+            if (_wake.CurrentCount == 0)
+                _wake.Release();
         }
         catch (SemaphoreFullException)
         {

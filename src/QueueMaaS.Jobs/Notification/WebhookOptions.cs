@@ -21,9 +21,21 @@ public sealed class WebhookOptions
     [Range(typeof(TimeSpan), "00:00:01", "00:02:00")]
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Deliveries sent at the same time. Default 32.</summary>
+    /// <summary>Deliveries sent at the same time. Default 256.</summary>
+    [Range(1, 4096)]
+    public int Concurrency { get; set; } = 256;
+
+    /// <summary>Deliveries sent at the same time to one host and port, so that a receiver that hangs keeps the others' places free. Default 8.</summary>
     [Range(1, 1024)]
-    public int Concurrency { get; set; } = 32;
+    public int ConcurrencyPerTarget { get; set; } = 8;
+
+    /// <summary>An endpoint to which every try has failed for this long is disabled, and a notice goes out on the bus. Default 5 days.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]
+    public TimeSpan DisableAfter { get; set; } = TimeSpan.FromDays(5);
+
+    /// <summary>The largest output that is put into a body, in characters. Default 65,536.</summary>
+    [Range(0, 16 * 1024 * 1024)]
+    public int MaxOutputChars { get; set; } = 64 * 1024;
 
     /// <summary>Waits between tries, each lengthened by up to a fifth at random; after the last one the delivery has failed. Default as in Standard Webhooks: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.</summary>
     [MinLength(1)]

@@ -9,14 +9,19 @@ public sealed class WebhookTargets(IOptions<WebhookOptions> options) : IWebhookT
 {
     public void Check(WebhookTarget target)
     {
-        if (!Uri.TryCreate(target.Url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.UserInfo.Length > 0 || target.Url.Length > 2048)
-            throw new ProblemException(ProblemCodes.InvalidValue, "`webhook.url` must be an absolute http or https address without credentials, of at most 2,048 characters.", ("path", "webhook.url"));
+        CheckUrl(target.Url, "webhook.url");
         if (target.Secret is not null && !WebhookSignature.IsSecret(target.Secret))
             throw new ProblemException(ProblemCodes.InvalidValue, "`webhook.secret` must be `whsec_` and base64 of 24 to 64 bytes.", ("path", "webhook.secret"));
         if (target.Secret is null && options.Value.Secret is null)
             throw new ProblemException(ProblemCodes.InvalidValue, "The service has no webhook secret of its own, so `webhook.secret` must be given.", ("path", "webhook.secret"));
         if (target.Events is { Count: 0 })
-            throw new ProblemException(ProblemCodes.InvalidValue, "`webhook.events` must name `start`, `completed` or both, or be left out.", ("path", "webhook.events"));
+            throw new ProblemException(ProblemCodes.InvalidValue, "`webhook.events` must name `start`, `progress` or `completed`, or be left out.", ("path", "webhook.events"));
+    }
+
+    public void CheckUrl(string url, string path)
+    {
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.UserInfo.Length > 0 || url.Length > 2048)
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`{path}` must be an absolute http or https address without credentials, of at most 2,048 characters.", ("path", path));
         var literal = IPAddress.TryParse(uri.IdnHost.Trim('[', ']'), out var address) ? address : null;
         if (!options.Value.AllowPrivateTargets && ((literal is not null && !PublicAddresses.IsPublic(literal)) || uri.IsLoopback))
             throw Refused(uri.Host);

@@ -38,6 +38,8 @@ public sealed class WebhookDelivery
 public enum DeliveryState
 {
     Pending,
+    /// <summary>A notifier has taken it; due again when its hold is over.</summary>
+    Sending,
     Delivered,
     Failed,
 }
@@ -60,6 +62,9 @@ public sealed class WebhookTry
     public string? Response { get; set; }
 }
 
+/// <summary>A signing secret, and until when it is used; null for as long as the endpoint lives.</summary>
+public sealed record EndpointSecret(string Secret, DateTimeOffset? Until);
+
 /// <summary>Where a tenant wants to hear of all its jobs.</summary>
 public sealed class WebhookEndpoint
 {
@@ -67,7 +72,7 @@ public sealed class WebhookEndpoint
     public required string Tenant { get; set; }
     public required string Url { get; set; }
 
-    /// <summary>Signing secrets as a JSON array, the newest first; each request is signed with all.</summary>
+    /// <summary>A JSON array of <see cref="EndpointSecret"/>, the newest first; each request is signed with all that hold.</summary>
     public required string Secrets { get; set; }
 
     /// <summary>Which events it gets, as <c>,job.started,job.completed,</c>.</summary>
@@ -91,13 +96,44 @@ public sealed class WebhookEndpoint
     public DateTimeOffset? FailingSince { get; set; }
 }
 
-/// <summary>The stored deliveries.</summary>
+/// <summary>Which deliveries a notifier takes.</summary>
+/// <param name="Limit">Most of them.</param>
+/// <param name="Hold">For how long no other notifier gets them.</param>
+/// <param name="Busy">Beginnings of addresses (<c>http://host:port/</c>) that get nothing for now.</param>
+/// <param name="PerTarget">Most of them for one host and port.</param>
+public sealed record TakeDeliveries(int Limit, TimeSpan Hold, IReadOnlyCollection<string> Busy, int PerTarget);
+
+/// <summary>A delivery with its endpoint, where it goes to one.</summary>
+public sealed record DueDelivery(WebhookDelivery Delivery, WebhookEndpoint? Endpoint);
+
+/// <summary>The stored deliveries and endpoints.</summary>
 public interface IWebhookStore
 {
-    /// <summary>Takes due deliveries for sending: no other notifier gets them before <paramref name="hold"/> has passed. Of one job only the oldest pending one is given, so that order holds.</summary>
-    Task<IReadOnlyList<WebhookDelivery>> TakeDueAsync(int limit, TimeSpan hold, CancellationToken cancellationToken);
+    /// <summary>Takes due deliveries for sending. Of one job only the oldest pending one for each receiver is given, so that order holds; an endpoint never gets more at a time than it asked for.</summary>
+    Task<IReadOnlyList<DueDelivery>> TakeDueAsync(TakeDeliveries request, CancellationToken cancellationToken);
 
-    Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, CancellationToken cancellationToken);
+    /// <summary>Writes how a try went, and what follows for the endpoint: failing since when, disabled or well again.</summary>
+    Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, TimeSpan disableAfter, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfJobAsync(string tenant, string jobId, CancellationToken cancellationToken);
+
+    /// <summary>An endpoint's deliveries, newest first.</summary>
+    Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfEndpointAsync(string tenant, string endpointId, int limit, CancellationToken cancellationToken);
+
+    /// <summary>Has one delivery sent again; false where there is none.</summary>
+    Task<bool> ReplayAsync(string tenant, string deliveryId, CancellationToken cancellationToken);
+
+    /// <summary>Has an endpoint's ended deliveries sent again.</summary>
+    Task<int> ReplaySinceAsync(string tenant, string endpointId, DateTimeOffset since, bool onlyFailed, CancellationToken cancellationToken);
+
+    /// <summary>Adds a delivery that is not about a change of a job.</summary>
+    Task AddAsync(WebhookDelivery delivery, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<WebhookEndpoint>> EndpointsAsync(string tenant, CancellationToken cancellationToken);
+
+    Task<WebhookEndpoint?> FindEndpointAsync(string tenant, string id, CancellationToken cancellationToken);
+
+    Task PutEndpointAsync(WebhookEndpoint endpoint, CancellationToken cancellationToken);
+
+    Task<bool> DeleteEndpointAsync(string tenant, string id, CancellationToken cancellationToken);
 }

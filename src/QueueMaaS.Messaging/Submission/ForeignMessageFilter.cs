@@ -8,7 +8,7 @@ using QueueMaaS.Contracts;
 namespace QueueMaaS.Messaging.Submission;
 
 /// <summary>Moves what no consumer took, such as an envelope with another message in it, to the unprocessable queue with its reason, and answers its producer.</summary>
-internal sealed class ForeignMessageFilter : IFilter<ReceiveContext>
+internal sealed class ForeignMessageFilter(UnprocessableFilter unprocessable) : IFilter<ReceiveContext>
 {
     public async Task Send(ReceiveContext context, IPipe<ReceiveContext> next)
     {
@@ -23,6 +23,7 @@ internal sealed class ForeignMessageFilter : IFilter<ReceiveContext>
         var problem = Problem.Create(ProblemCodes.InvalidRequest, "The message is in an envelope for something else than a job submission. Publish the submission itself as JSON (UTF-8) with the content type application/json.");
         var foreign = new ForeignMessage(context, new ProblemException(problem));
         UnprocessableFilter.Tell(foreign, problem);
+        await unprocessable.KeepAsync(context, problem);
         await errors.Send(foreign);
         await ReplyAddress.TrySendAsync(context, new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, problem));
     }

@@ -15,7 +15,7 @@ namespace QueueMaaS.Messaging.Submission;
 /// </summary>
 public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<JobOptions> options, TimeProvider time, ILogger<SubmitJobConsumer> logger) : IConsumer<SubmitJob>
 {
-    private const string DefaultTenant = "default";
+    internal const string DefaultTenant = "default";
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
     public async Task Consume(ConsumeContext<SubmitJob> context)

@@ -71,8 +71,8 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             delivery.ToTable("webhook_deliveries");
             delivery.HasKey(d => d.Id);
             delivery.HasIndex(d => d.JobId);
-            delivery.HasIndex(d => d.NextTryAt).HasDatabaseName("ix_webhook_deliveries_due").HasFilter("state = 'Pending'");
-            delivery.HasIndex(d => new { d.JobId, d.Sequence }).HasDatabaseName("ix_webhook_deliveries_waiting").HasFilter("state = 'Pending'");
+            delivery.HasIndex(d => d.NextTryAt).HasDatabaseName("ix_webhook_deliveries_due").HasFilter("state in ('Pending', 'Sending')");
+            delivery.HasIndex(d => new { d.JobId, d.Sequence }).HasDatabaseName("ix_webhook_deliveries_waiting").HasFilter("state in ('Pending', 'Sending')");
             delivery.HasIndex(d => new { d.EndpointId, d.CreatedAt }).HasFilter("endpoint_id is not null");
         });
         modelBuilder.Entity<WebhookTry>(row =>

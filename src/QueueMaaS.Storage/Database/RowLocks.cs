@@ -24,4 +24,17 @@ internal static class RowLocks
             : context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM jobs WHERE id = ANY({asked}) ORDER BY id COLLATE "C" FOR UPDATE SKIP LOCKED""");
         return await locked.ToListAsync(cancellationToken);
     }
+
+    /// <summary>Locks deliveries that nobody else has locked, and gives their ids.</summary>
+    public static async Task<IReadOnlySet<string>> TakeDeliveriesAsync(QueueMaaSDbContext context, string[] ids, CancellationToken cancellationToken) =>
+        context.Database.IsNpgsql() && ids.Length > 0
+            ? (await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_deliveries WHERE id = ANY({ids}) FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal)
+            : ids.ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>Locks endpoints in one order, so that of several notifiers each counts what the others took.</summary>
+    public static async Task TakeEndpointsAsync(QueueMaaSDbContext context, string[] ids, CancellationToken cancellationToken)
+    {
+        if (context.Database.IsNpgsql() && ids.Length > 0)
+            _ = await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_endpoints WHERE id = ANY({ids}) ORDER BY id COLLATE "C" FOR UPDATE""").ToListAsync(cancellationToken);
+    }
 }

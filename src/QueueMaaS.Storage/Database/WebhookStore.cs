@@ -3,46 +3,165 @@ using QueueMaaS.Jobs.Notification;
 
 namespace QueueMaaS.Storage.Database;
 
-/// <summary>The stored webhook deliveries, by EF Core.</summary>
+/// <summary>The stored webhook deliveries and endpoints, by EF Core.</summary>
 public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : IWebhookStore
 {
-    public async Task<IReadOnlyList<WebhookDelivery>> TakeDueAsync(int limit, TimeSpan hold, CancellationToken cancellationToken)
+    // How many due deliveries are looked at for each that is taken: some may belong to receivers that have enough.
+    private const int LookedAt = 4;
+
+    public async Task<IReadOnlyList<DueDelivery>> TakeDueAsync(TakeDeliveries request, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var due = await database.ReadAsync(context => context.Deliveries
-            .Where(d => d.State == DeliveryState.Pending && d.NextTryAt <= now
-                && !context.Deliveries.Any(earlier => earlier.JobId == d.JobId && earlier.State == DeliveryState.Pending && earlier.Sequence < d.Sequence))
-            .OrderBy(d => d.NextTryAt).Take(limit).ToListAsync(cancellationToken), cancellationToken);
-        var taken = new List<WebhookDelivery>(due.Count);
-        foreach (var delivery in due)
+        // A look first: mostly there is nothing, and then no transaction is begun.
+        if (!await database.ReadAsync(context => Due(context, now, request.Busy).AnyAsync(cancellationToken), cancellationToken))
+            return [];
+        return await database.WriteAsync<IReadOnlyList<DueDelivery>>(async context =>
         {
-            // Compare-and-set on the time it was due: of several notifiers one gets it.
-            var until = now + hold;
-            var seen = delivery.NextTryAt;
-            var mine = await database.WriteAsync(context => context.Deliveries
-                .Where(d => d.Id == delivery.Id && d.State == DeliveryState.Pending && d.NextTryAt == seen)
-                .ExecuteUpdateAsync(set => set.SetProperty(d => d.NextTryAt, until), cancellationToken), cancellationToken);
-            if (mine == 1)
-                taken.Add(delivery);
-        }
+            var due = await Due(context, now, request.Busy).OrderBy(d => d.NextTryAt).Take(request.Limit * LookedAt).ToListAsync(cancellationToken);
+            var ids = due.Select(d => d.EndpointId).OfType<string>().Distinct().ToArray();
+            var endpoints = await context.Endpoints.AsNoTracking().Where(e => ids.Contains(e.Id)).ToDictionaryAsync(e => e.Id, cancellationToken);
+            var chosen = await ChooseAsync(context, due, endpoints, request, now, cancellationToken);
+            var free = await RowLocks.TakeDeliveriesAsync(context, [.. chosen.Select(d => d.Id)], cancellationToken);
+            var until = now + request.Hold;
+            var taken = new List<DueDelivery>(chosen.Count);
+            foreach (var delivery in chosen.Where(d => free.Contains(d.Id)))
+            {
+                delivery.State = DeliveryState.Sending;
+                delivery.NextTryAt = until;
+                taken.Add(new DueDelivery(delivery, delivery.EndpointId is { } id ? endpoints.GetValueOrDefault(id) : null));
+            }
 
-        return taken;
+            return taken;
+        }, cancellationToken);
     }
 
-    public Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, CancellationToken cancellationToken) => database.WriteAsync(context =>
+    public Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, TimeSpan disableAfter, CancellationToken cancellationToken) => database.WriteAsync(async context =>
     {
         attempt.RowId = 0;
         context.Deliveries.Update(delivery);
         context.Tries.Add(attempt);
+        if (attempt.Status == 410)
+        {
+            // The receiver is gone for good: what else waits for it goes with it.
+            await context.Deliveries.Where(d => d.Id != delivery.Id && d.Url == delivery.Url && d.JobId == delivery.JobId && (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending))
+                .ExecuteUpdateAsync(set => set.SetProperty(d => d.State, DeliveryState.Failed).SetProperty(d => d.LastError, "The receiver answered 410 (gone) before."), cancellationToken);
+        }
+
+        if (delivery.EndpointId is { } id && await context.Endpoints.SingleOrDefaultAsync(e => e.Id == id, cancellationToken) is { } endpoint)
+            await JudgeAsync(context, endpoint, attempt, disableAfter, cancellationToken);
+        return 0;
+    }, cancellationToken);
+
+    public Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfJobAsync(string tenant, string jobId, CancellationToken cancellationToken) => database.ReadAsync(
+        context => WithTriesAsync(context, context.Deliveries.Where(d => d.Tenant == tenant && d.JobId == jobId).OrderBy(d => d.Sequence), cancellationToken), cancellationToken);
+
+    public Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfEndpointAsync(string tenant, string endpointId, int limit, CancellationToken cancellationToken) => database.ReadAsync(
+        context => WithTriesAsync(context, context.Deliveries.Where(d => d.Tenant == tenant && d.EndpointId == endpointId).OrderByDescending(d => d.CreatedAt).Take(limit), cancellationToken), cancellationToken);
+
+    public Task<bool> ReplayAsync(string tenant, string deliveryId, CancellationToken cancellationToken) => database.WriteAsync(
+        async context => await AgainAsync(context.Deliveries.Where(d => d.Tenant == tenant && d.Id == deliveryId), cancellationToken) > 0, cancellationToken);
+
+    public Task<int> ReplaySinceAsync(string tenant, string endpointId, DateTimeOffset since, bool onlyFailed, CancellationToken cancellationToken) => database.WriteAsync(
+        context => AgainAsync(
+            context.Deliveries.Where(d => d.Tenant == tenant && d.EndpointId == endpointId && d.CreatedAt >= since && (d.State == DeliveryState.Failed || (d.State == DeliveryState.Delivered && !onlyFailed))), cancellationToken),
+        cancellationToken);
+
+    public Task AddAsync(WebhookDelivery delivery, CancellationToken cancellationToken) => database.WriteAsync(context =>
+    {
+        context.Deliveries.Add(delivery);
         return Task.FromResult(0);
     }, cancellationToken);
 
-    public Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfJobAsync(string tenant, string jobId, CancellationToken cancellationToken) =>
-        database.ReadAsync<IReadOnlyList<(WebhookDelivery, IReadOnlyList<WebhookTry>)>>(async context =>
+    public Task<IReadOnlyList<WebhookEndpoint>> EndpointsAsync(string tenant, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<WebhookEndpoint>>(
+        async context => await context.Endpoints.Where(e => e.Tenant == tenant).OrderBy(e => e.Id).ToListAsync(cancellationToken), cancellationToken);
+
+    public Task<WebhookEndpoint?> FindEndpointAsync(string tenant, string id, CancellationToken cancellationToken) => database.ReadAsync(
+        context => context.Endpoints.SingleOrDefaultAsync(e => e.Tenant == tenant && e.Id == id, cancellationToken), cancellationToken);
+
+    public Task PutEndpointAsync(WebhookEndpoint endpoint, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    {
+        if (await context.Endpoints.AsNoTracking().AnyAsync(e => e.Id == endpoint.Id, cancellationToken))
+            context.Endpoints.Update(endpoint);
+        else
+            context.Endpoints.Add(endpoint);
+        return 0;
+    }, cancellationToken);
+
+    public Task<bool> DeleteEndpointAsync(string tenant, string id, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    {
+        await context.Deliveries.Where(d => d.EndpointId == id && (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending))
+            .ExecuteUpdateAsync(set => set.SetProperty(d => d.State, DeliveryState.Failed).SetProperty(d => d.LastError, "The endpoint was deleted."), cancellationToken);
+        return await context.Endpoints.Where(e => e.Tenant == tenant && e.Id == id).ExecuteDeleteAsync(cancellationToken) > 0;
+    }, cancellationToken);
+
+    private static IQueryable<WebhookDelivery> Due(QueueMaaSDbContext context, DateTimeOffset now, IReadOnlyCollection<string> busy)
+    {
+        var due = context.Deliveries.Where(d => (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending) && d.NextTryAt <= now
+            && !context.Deliveries.Any(earlier => earlier.JobId == d.JobId && earlier.Url == d.Url && earlier.Sequence < d.Sequence && (earlier.State == DeliveryState.Pending || earlier.State == DeliveryState.Sending)));
+        foreach (var address in busy)
+            due = due.Where(d => !d.Url.StartsWith(address));
+        return due;
+    }
+
+    /// <summary>As many as each receiver may get; the endpoint's own limit counts what other notifiers are sending too.</summary>
+    private static async Task<List<WebhookDelivery>> ChooseAsync(
+        QueueMaaSDbContext context, List<WebhookDelivery> due, Dictionary<string, WebhookEndpoint> endpoints, TakeDeliveries request, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var limited = endpoints.Values.Where(e => e.MaxInFlight is not null).Select(e => e.Id).ToArray();
+        await RowLocks.TakeEndpointsAsync(context, limited, cancellationToken);
+        var sending = await context.Deliveries.Where(d => d.EndpointId != null && limited.Contains(d.EndpointId) && d.State == DeliveryState.Sending && d.NextTryAt > now)
+            .GroupBy(d => d.EndpointId!).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
+        var perTarget = new Dictionary<string, int>(StringComparer.Ordinal);
+        var chosen = new List<WebhookDelivery>();
+        foreach (var delivery in due)
         {
-            var deliveries = await context.Deliveries.Where(d => d.Tenant == tenant && d.JobId == jobId).OrderBy(d => d.Sequence).ToListAsync(cancellationToken);
-            var ids = deliveries.Select(d => d.Id).ToArray();
-            var tries = (await context.Tries.Where(t => ids.Contains(t.DeliveryId)).OrderBy(t => t.RowId).ToListAsync(cancellationToken)).ToLookup(t => t.DeliveryId);
-            return [.. deliveries.Select(d => (d, (IReadOnlyList<WebhookTry>)[.. tries[d.Id]]))];
-        }, cancellationToken);
+            var endpoint = delivery.EndpointId is { } id ? endpoints.GetValueOrDefault(id) : null;
+            var target = WebhookAddresses.TargetOf(delivery.Url);
+            if (chosen.Count == request.Limit || perTarget.GetValueOrDefault(target) >= request.PerTarget || (endpoint?.MaxInFlight is { } most && sending.GetValueOrDefault(endpoint.Id) >= most))
+                continue;
+            perTarget[target] = perTarget.GetValueOrDefault(target) + 1;
+            if (endpoint is not null)
+                sending[endpoint.Id] = sending.GetValueOrDefault(endpoint.Id) + 1;
+            chosen.Add(delivery);
+        }
+
+        return chosen;
+    }
+
+    private async Task JudgeAsync(QueueMaaSDbContext context, WebhookEndpoint endpoint, WebhookTry attempt, TimeSpan disableAfter, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        if (attempt.Error is null)
+        {
+            endpoint.FailingSince = null;
+            return;
+        }
+
+        endpoint.FailingSince ??= now;
+        var reason = attempt.Status == 410 ? "The receiver answered 410 (gone)." : now - endpoint.FailingSince >= disableAfter ? $"Every try since {endpoint.FailingSince:O} has failed; the last: {attempt.Error}" : null;
+        if (reason is null || endpoint.DisabledAt is not null)
+            return;
+        endpoint.DisabledAt = now;
+        endpoint.DisabledReason = reason;
+        await context.Deliveries.Where(d => d.EndpointId == endpoint.Id && d.Id != attempt.DeliveryId && (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending))
+            .ExecuteUpdateAsync(set => set.SetProperty(d => d.State, DeliveryState.Failed).SetProperty(d => d.LastError, "The endpoint was disabled."), cancellationToken);
+        // The notice: an event on the bus, and a line for whoever looks at the endpoint.
+        var data = Json.Write(new { endpointId = endpoint.Id, endpoint.Tenant, endpoint.Url, reason });
+        context.Events.Add(new JobEventRow { JobId = $"endpoint:{endpoint.Id}", Sequence = now.UtcTicks, Type = WebhookTypes.EndpointDisabled, At = now, Attempt = 0, By = "service", Reason = reason, Data = data });
+    }
+
+    private Task<int> AgainAsync(IQueryable<WebhookDelivery> deliveries, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        return deliveries.ExecuteUpdateAsync(
+            set => set.SetProperty(d => d.State, DeliveryState.Pending).SetProperty(d => d.NextTryAt, now).SetProperty(d => d.Tries, 0).SetProperty(d => d.DeliveredAt, (DateTimeOffset?)null), cancellationToken);
+    }
+
+    private static async Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> WithTriesAsync(QueueMaaSDbContext context, IQueryable<WebhookDelivery> query, CancellationToken cancellationToken)
+    {
+        var deliveries = await query.ToListAsync(cancellationToken);
+        var ids = deliveries.Select(d => d.Id).ToArray();
+        var tries = (await context.Tries.Where(t => ids.Contains(t.DeliveryId)).OrderBy(t => t.RowId).ToListAsync(cancellationToken)).ToLookup(t => t.DeliveryId);
+        return [.. deliveries.Select(d => (d, (IReadOnlyList<WebhookTry>)[.. tries[d.Id]]))];
+    }
 }

@@ -7,6 +7,7 @@ using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
@@ -98,6 +99,7 @@ public static partial class QueueMaaSHost
         services.AddOptions<BusOptions>().Bind(configuration.GetSection(BusOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ImportOptions>().Bind(configuration.GetSection(ImportOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));
         services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
@@ -130,7 +132,7 @@ public static partial class QueueMaaSHost
         if (works.Count > 0)
             services.AddQueueMaaSWorker();
         if (roles.HasFlag(Roles.Notify))
-            services.AddQueueMaaSNotifier();
+            services.AddQueueMaaSNotifier().AddQueueMaaSHousekeeping();
         services.AddQueueMaaSBus(bus, new BusRoles(TakesSubmissions: roles.HasFlag(Roles.Api), RelaysEvents: roles.HasFlag(Roles.Notify), works));
         services.AddSingleton<BusJobClient>();
     }

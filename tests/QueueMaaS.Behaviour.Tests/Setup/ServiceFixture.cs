@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Serving;
 using QueueMaaS.Testing;
@@ -16,6 +17,7 @@ public abstract class ServiceFixture : IAsyncLifetime
     private WebApplication? _app;
     private HttpClient? _http;
 
+    public IServiceProvider Services => _app!.Services;
     public HttpClient Http => _http!;
     public QueueMaaSClient Api { get; private set; } = null!;
     public BusJobClient Bus => _app!.Services.GetRequiredService<BusJobClient>();
@@ -36,7 +38,7 @@ public abstract class ServiceFixture : IAsyncLifetime
         [
             "--urls=http://127.0.0.1:0", "--OpenInference:GrpcUrl=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
             "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Api:MaxUploadBytes=4000000", "--Imports:AllowPrivate=true", $"--Imports:Folder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
-            "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
+            "--Tenants:quota:MaxWaiting=2", "--Tenants:rate:SubmissionsPerSecond=0.5", "--Tenants:narrow:MaxRunning=1", "--Webhooks:DisableAfter=00:00:01", "--Webhooks:Timeout=00:00:02", "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
         ];
         _app = QueueMaaSHost.Build([.. common, .. await SettingsAsync()]);
         await QueueMaaSHost.PrepareDatabaseAsync(_app, CancellationToken.None);
@@ -59,6 +61,16 @@ public abstract class ServiceFixture : IAsyncLifetime
         await EndAsync();
         Directory.Delete(_folder, recursive: true);
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives another tenant the model <c>double</c>.</summary>
+    public async Task ShareModelAsync(string tenant)
+    {
+        var catalog = Services.GetRequiredService<IModelCatalog>();
+        if (await catalog.FindAsync(tenant, new VersionReference("double", 1, null), CancellationToken.None) is not null)
+            return;
+        var own = (await catalog.FindAsync("default", new VersionReference("double", 1, null), CancellationToken.None))!;
+        await catalog.RegisterAsync(tenant, new NewModelVersion { Name = "double", Artifact = new Artifact(own.Artifact, own.Bytes), Signature = own.Signature, Batching = own.Batching }, CancellationToken.None);
     }
 
     protected abstract Task<string[]> SettingsAsync();

@@ -16,17 +16,19 @@ public sealed class WebhookReceiver : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ConcurrentDictionary<string, System.Threading.Channels.Channel<ReceivedWebhook>> _received = new();
 
-    public WebhookReceiver()
+    public WebhookReceiver(string url = "http://127.0.0.1:0")
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls(url);
         _app = builder.Build();
         _app.MapPost("/{path}", async (string path, HttpRequest request) =>
         {
             using var reader = new StreamReader(request.Body);
             var webhook = new ReceivedWebhook(path, await reader.ReadToEndAsync(), request.Headers.ToDictionary(header => header.Key.ToLowerInvariant(), header => header.Value.ToString()));
             Channel(path).Writer.TryWrite(webhook);
+            if (Answers.TryGetValue(path, out var answer))
+                return await answer(request.HttpContext);
             return TakeFailure(path) ? Results.StatusCode(500) : Results.Ok();
         });
     }
@@ -36,7 +38,15 @@ public sealed class WebhookReceiver : IAsyncDisposable
     /// <summary>How many of the next requests to a path are answered with 500.</summary>
     public ConcurrentDictionary<string, int> Failures { get; } = new();
 
+    /// <summary>What requests to a path are answered with, in place of 200.</summary>
+    public ConcurrentDictionary<string, Func<HttpContext, Task<IResult>>> Answers { get; } = new();
+
     public string Url(string path) => $"{_app.Urls.First()}/{path}";
+
+    public int Port => new Uri(_app.Urls.First()).Port;
+
+    /// <summary>Requests to a path that no test has taken yet.</summary>
+    public int Waiting(string path) => Channel(path).Reader.Count;
 
     public Task StartAsync() => _app.StartAsync();
 

@@ -1,0 +1,84 @@
+using System.Text.Json;
+
+namespace QueueMaaS.Contracts;
+
+/// <summary>Where a tenant wants to hear of its jobs (<c>POST /v1/webhook-endpoints</c>).</summary>
+public sealed record WebhookEndpointDefinition
+{
+    /// <summary>An http or https address. Private, loopback and link-local addresses are refused unless the service is configured to allow them.</summary>
+    public required string Url { get; init; }
+
+    /// <summary>The signing secret, <c>whsec_</c> + base64 of 24 to 64 bytes. Default: one is made, and shown once.</summary>
+    public string? Secret { get; init; }
+
+    /// <summary>Which events it gets: <c>job.started</c>, <c>job.progress</c>, <c>job.completed</c>, <c>group.completed</c>. Default: <c>job.completed</c> and <c>group.completed</c>.</summary>
+    public IReadOnlyList<string>? Events { get; init; }
+
+    /// <summary>Which kinds of job it hears of. Default: all.</summary>
+    public IReadOnlyList<JobKind>? Kinds { get; init; }
+
+    /// <summary>Most requests under way to it at the same time, 1 to 100; 1 also keeps the order of all its events. Default: no limit of its own.</summary>
+    public int? MaxInFlight { get; init; }
+
+    /// <summary>Put a completed job's output into the body, where it has at most 64 KiB; larger ones are read at <c>resultUrl</c>. Default no.</summary>
+    public bool? IncludeOutput { get; init; }
+
+    /// <summary>A note for people, up to 200 characters.</summary>
+    public string? Description { get; init; }
+
+    /// <summary>True stops it, false lets it go on. Default: as it is; a new one goes.</summary>
+    public bool? Disabled { get; init; }
+}
+
+/// <summary>A webhook endpoint as the service shows it.</summary>
+public sealed record WebhookEndpointView
+{
+    /// <summary>The endpoint's id.</summary>
+    public required string Id { get; init; }
+    /// <summary>Where it is.</summary>
+    public required string Url { get; init; }
+    /// <summary>Which events it gets.</summary>
+    public required IReadOnlyList<string> Events { get; init; }
+    /// <summary>Which kinds of job it hears of; absent for all.</summary>
+    public IReadOnlyList<JobKind>? Kinds { get; init; }
+    /// <summary>Most requests under way to it.</summary>
+    public int? MaxInFlight { get; init; }
+    /// <summary>Whether outputs are put into the body.</summary>
+    public required bool IncludeOutput { get; init; }
+    /// <summary>The note.</summary>
+    public string? Description { get; init; }
+    /// <summary>When it was made.</summary>
+    public required DateTimeOffset CreatedAt { get; init; }
+    /// <summary>Since when nothing is sent to it.</summary>
+    public DateTimeOffset? DisabledAt { get; init; }
+    /// <summary>Why nothing is sent to it.</summary>
+    public string? DisabledReason { get; init; }
+    /// <summary>Since when every try has failed.</summary>
+    public DateTimeOffset? FailingSince { get; init; }
+    /// <summary>The new signing secret; only in the answer that made it.</summary>
+    public string? Secret { get; init; }
+}
+
+/// <summary>Asks for a new signing secret (<c>POST /v1/webhook-endpoints/{id}/rotate</c>).</summary>
+public sealed record RotateSecretRequest
+{
+    /// <summary>The new secret. Default: one is made.</summary>
+    public string? Secret { get; init; }
+
+    /// <summary>For how many hours requests are signed with the old ones too, 0 to 720. Default 24.</summary>
+    public double? KeepOldHours { get; init; }
+}
+
+/// <summary>Asks for deliveries to be sent again (<c>POST /v1/webhook-endpoints/{id}/replay</c>).</summary>
+public sealed record ReplayDeliveriesRequest
+{
+    /// <summary>Those that were made at this moment or later.</summary>
+    public required DateTimeOffset Since { get; init; }
+
+    /// <summary>Only those that were given up. Default: those that were delivered too.</summary>
+    public bool? OnlyFailed { get; init; }
+}
+
+/// <summary>How many deliveries are sent again.</summary>
+/// <param name="Replayed">The number of them.</param>
+public sealed record ReplayDeliveriesResult(int Replayed);

@@ -1,0 +1,229 @@
+using System.Net;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using QueueMaaS.Behaviour.Tests.Setup;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Behaviour.Tests.Cases;
+
+/// <summary>What a job can ask for beyond being run: unique, later, within a time, in turn; and what operators do with queues and old jobs.</summary>
+public abstract class SemanticsCases(ServiceFixture service)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    private static DateTimeOffset Later => DateTimeOffset.UtcNow.AddHours(1);
+
+    [Fact]
+    public async Task Of_equal_unique_jobs_one_is_made_until_it_has_ended()
+    {
+        var key = Requests.NewId();
+        var submission = Requests.Double(1, 2) with { Unique = new UniqueRule { Key = key }, RunAt = Later };
+        var made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => service.Api.SubmitAsync(submission, cancellationToken: Cancel)));
+        made.Select(job => job.Id).Distinct().ShouldHaveSingleItem();
+        await service.Api.CancelAsync(made[0].Id, Cancel);
+        (await service.Api.SubmitAsync(submission, cancellationToken: Cancel)).Id.ShouldNotBe(made[0].Id, "the place is free again");
+    }
+
+    [Fact]
+    public async Task A_unique_job_can_keep_others_away_after_its_end_within_its_period()
+    {
+        var submission = Requests.Double(3, 4) with { Unique = new UniqueRule { Key = Requests.NewId(), PeriodSeconds = 86_400, States = [JobState.Scheduled, JobState.Queued, JobState.Running, JobState.Retrying, JobState.Succeeded] } };
+        var first = await service.Api.SubmitAsync(submission, cancellationToken: Cancel);
+        await service.Api.WaitAsync(first.Id, Cancel);
+        (await service.Api.SubmitAsync(submission, cancellationToken: Cancel)).Id.ShouldBe(first.Id);
+    }
+
+    [Fact]
+    public async Task A_delayed_job_waits_for_its_time()
+    {
+        var job = await service.Api.SubmitAsync(Requests.Double(1, 1) with { DelaySeconds = 1 }, cancellationToken: Cancel);
+        job.State.ShouldBe(JobState.Scheduled);
+        var done = await service.Api.WaitAsync(job.Id, Cancel);
+        (done.StartedAt!.Value - done.CreatedAt).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(1));
+    }
+
+    [Theory]
+    [InlineData("""{"delaySeconds":5,"runAt":"2099-01-01T00:00:00Z"}""", "delaySeconds")]
+    [InlineData("""{"timeoutSeconds":0}""", "timeoutSeconds")]
+    [InlineData("""{"retry":{"baseSeconds":-1}}""", "retry.baseSeconds")]
+    [InlineData("""{"unique":{"key":""}}""", "unique.key")]
+    [InlineData("""{"after":["no spaces"]}""", "after")]
+    [InlineData("""{"group":{"id":"g","size":0}}""", "group")]
+    public async Task What_is_out_of_range_is_refused_with_its_place(string changes, string path)
+    {
+        var body = System.Text.Json.Nodes.JsonNode.Parse(JsonSerializer.Serialize(Requests.Double(1, 1), QueueMaaSJson.Relaxed))!.AsObject();
+        foreach (var (name, value) in System.Text.Json.Nodes.JsonNode.Parse(changes)!.AsObject())
+            body[name] = value!.DeepClone();
+        using var response = await service.Http.PostAsync("v1/jobs", Requests.Json(body.ToJsonString()), Cancel);
+        var problem = await Requests.ProblemAsync(response);
+        (problem.Status, problem.Code).ShouldBe((422, ProblemCodes.InvalidValue));
+        problem.Detail.ShouldContain(path);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_takes_too_long_is_stopped_and_tried_again_as_its_policy_says()
+    {
+        var store = service.Jobs;
+        // No worker can end within a microsecond; the policy lets only time-outs be tried again, and there are two attempts.
+        var submission = Requests.Double(1, 1) with { TimeoutSeconds = 0.000001, MaxAttempts = 2, Retry = new RetryPolicy { BaseSeconds = 0, MaxSeconds = 0, On = [FailureClass.Timeout] } };
+        var job = await service.Api.SubmitAsync(submission, cancellationToken: Cancel);
+        var ended = await service.Api.WaitAsync(job.Id, Cancel);
+        if (ended.State == JobState.Succeeded)
+            return; // It was faster than the timer: possible, and no failure.
+        ended.Error!.Code.ShouldBe(ProblemCodes.AttemptTimeout);
+        ended.Attempt.ShouldBe(2);
+        (await store.EventsAsync(job.Id, 0, 100, Cancel)).ShouldContain(e => e.Type == "retrying");
+    }
+
+    [Fact]
+    public async Task A_queue_can_be_stopped_and_let_go_on()
+    {
+        using var paused = await service.Http.PostAsync("v1/queues/inference/pause?reason=maintenance", null, Cancel);
+        paused.StatusCode.ShouldBe(HttpStatusCode.OK);
+        var job = await service.Api.SubmitAsync(Requests.Double(5, 6), cancellationToken: Cancel);
+        try
+        {
+            using var wait = await service.Http.GetAsync($"v1/jobs/{job.Id}?wait=1", Cancel);
+            JsonElement.Parse(await wait.Content.ReadAsStringAsync(Cancel)).GetProperty("state").GetString().ShouldBe("queued");
+            (await service.Http.GetStringAsync("v1/queues", Cancel)).ShouldContain("maintenance");
+        }
+        finally
+        {
+            await service.Http.PostAsync("v1/queues/inference/resume", null, CancellationToken.None);
+        }
+
+        Requests.Values(await service.Api.WaitAsync(job.Id, Cancel)).ShouldBe([10, 12]);
+    }
+
+    [Fact]
+    public async Task A_tenant_beyond_its_quota_or_rate_is_told_when_to_come_again_and_others_are_not_touched()
+    {
+        await service.ShareModelAsync("quota");
+        await service.ShareModelAsync("rate");
+        var statuses = new List<int>();
+        for (var i = 0; i < 4; i++)
+        {
+            using var response = await PostAsync("quota", Requests.Double(i, i) with { RunAt = Later });
+            statuses.Add((int)response.StatusCode);
+            if ((int)response.StatusCode == 429)
+                response.Headers.RetryAfter.ShouldNotBeNull();
+        }
+
+        statuses.ShouldBe([202, 202, 429, 429]);
+        using var first = await PostAsync("rate", Requests.Double(1, 1));
+        using var second = await PostAsync("rate", Requests.Double(1, 1));
+        ((int)first.StatusCode, (int)second.StatusCode).ShouldBe((202, 429));
+        (await Requests.ProblemAsync(second)).Code.ShouldBe(ProblemCodes.RateLimited);
+        second.Headers.RetryAfter!.Delta!.Value.ShouldBe(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(1));
+        (await service.Api.SubmitAsync(Requests.Double(1, 1), cancellationToken: Cancel)).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task No_more_jobs_of_a_tenant_run_at_a_time_than_it_may()
+    {
+        var ids = Enumerable.Range(0, 5).Select(_ => Requests.NewId()).ToArray();
+        await service.Jobs.AcceptAsync([.. ids.Select(id => Waiting(id, "narrow"))], Cancel);
+        var claimed = (await Task.WhenAll(ids.Select(id => service.Jobs.ClaimAsync([id], "test", TimeSpan.FromMinutes(1), Cancel)))).SelectMany(jobs => jobs).ToArray();
+        claimed.ShouldHaveSingleItem();
+        await service.Jobs.CompleteAsync([new AttemptEnd(claimed[0], JobState.Succeeded) { Output = "{}", Worker = "test" }], Cancel);
+        (await service.Jobs.ClaimAsync(ids, "test", TimeSpan.FromMinutes(1), Cancel)).ShouldHaveSingleItem();
+        foreach (var id in ids)
+            await service.Jobs.CancelAsync("narrow", id, "test", Cancel);
+    }
+
+    [Fact]
+    public async Task Tenants_do_not_see_each_others_jobs()
+    {
+        await service.ShareModelAsync("other");
+        using var response = await PostAsync("other", Requests.Double(1, 2));
+        var id = JsonElement.Parse(await response.Content.ReadAsStringAsync(Cancel)).GetProperty("id").GetString()!;
+        (await Should.ThrowAsync<ProblemException>(service.Api.GetAsync(id, Cancel))).Problem.Code.ShouldBe(ProblemCodes.JobNotFound);
+    }
+
+    [Fact]
+    public async Task Jobs_are_found_by_time_and_deleted_with_their_history()
+    {
+        var tag = Requests.NewId();
+        var before = DateTimeOffset.UtcNow;
+        var job = await service.Api.SubmitAsync(Requests.Double(1, 2) with { Tags = [tag] }, cancellationToken: Cancel);
+        await service.Api.WaitAsync(job.Id, Cancel);
+        (await CountAsync($"tag={tag}&from={Uri.EscapeDataString(before.AddSeconds(-5).ToString("O"))}")).ShouldBe(1);
+        (await CountAsync($"tag={tag}&until={Uri.EscapeDataString(before.AddSeconds(-5).ToString("O"))}")).ShouldBe(0);
+
+        using var deleted = await service.Http.DeleteAsync($"v1/jobs/{job.Id}", Cancel);
+        deleted.StatusCode.ShouldBe(HttpStatusCode.NoContent);
+        (await Should.ThrowAsync<ProblemException>(service.Api.GetAsync(job.Id, Cancel))).Problem.Code.ShouldBe(ProblemCodes.JobNotFound);
+        (await service.Jobs.EventsAsync(job.Id, 0, 10, Cancel)).ShouldBeEmpty();
+
+        var waiting = await service.Api.SubmitAsync(Requests.Double(1, 2) with { RunAt = Later }, cancellationToken: Cancel);
+        using var refused = await service.Http.DeleteAsync($"v1/jobs/{waiting.Id}", Cancel);
+        (await Requests.ProblemAsync(refused)).Code.ShouldBe(ProblemCodes.JobStateConflict);
+    }
+
+    [Fact]
+    public async Task Ended_jobs_are_deleted_after_their_time_of_keeping_and_others_stay()
+    {
+        var job = await service.Api.SubmitAsync(Requests.Double(1, 2), cancellationToken: Cancel);
+        await service.Api.WaitAsync(job.Id, Cancel);
+        var waiting = await service.Api.SubmitAsync(Requests.Double(1, 2) with { RunAt = Later }, cancellationToken: Cancel);
+        while (await service.Jobs.DeleteOldAsync(JobState.Succeeded, DateTimeOffset.UtcNow.AddMinutes(1), 1000, Cancel) > 0)
+            Cancel.ThrowIfCancellationRequested();
+        (await service.Jobs.FindAsync("default", job.Id, Cancel)).ShouldBeNull();
+        (await service.Jobs.FindAsync("default", waiting.Id, Cancel)).ShouldNotBeNull();
+    }
+
+    [Fact]
+    public async Task A_schedule_makes_jobs_at_its_times_and_stops_when_it_is_deleted()
+    {
+        var name = $"s{Guid.NewGuid():n}"[..20];
+        var definition = new { cron = "* * * * * *", timeZone = "Europe/Berlin", job = Requests.Double(2, 2) with { Tags = [name] } };
+        using var made = await service.Http.PutAsync($"v1/schedules/{name}", Requests.Json(JsonSerializer.Serialize(definition, QueueMaaSJson.Relaxed)), Cancel);
+        made.StatusCode.ShouldBe(HttpStatusCode.Created);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        Schedule schedule;
+        do
+            schedule = JsonSerializer.Deserialize<Schedule>(await service.Http.GetStringAsync($"v1/schedules/{name}", limit.Token), QueueMaaSJson.Relaxed)!;
+        while (schedule.LastJobId is null);
+        var job = await service.Api.WaitAsync(schedule.LastJobId, Cancel);
+        job.State.ShouldBe(JobState.Succeeded);
+        job.Schedule.ShouldBe(name);
+        (await service.Http.DeleteAsync($"v1/schedules/{name}", Cancel)).StatusCode.ShouldBe(HttpStatusCode.NoContent);
+        (await service.Http.GetAsync($"v1/schedules/{name}", Cancel)).StatusCode.ShouldBe(HttpStatusCode.NotFound);
+    }
+
+    [Theory]
+    [InlineData("""{"cron":"every day","job":{"kind":"inference","input":{}}}""", "cron")]
+    [InlineData("""{"cron":"* * * * *","timeZone":"Mars/Olympus","job":{"kind":"inference","input":{}}}""", "timeZone")]
+    [InlineData("""{"cron":"* * * * *","job":{"id":"x","kind":"inference","input":{}}}""", "job")]
+    public async Task A_schedule_that_cannot_work_is_refused(string definition, string path)
+    {
+        using var response = await service.Http.PutAsync("v1/schedules/bad", Requests.Json(definition), Cancel);
+        var problem = await Requests.ProblemAsync(response);
+        problem.Code.ShouldBe(ProblemCodes.InvalidValue);
+        problem.Detail.ShouldContain(path);
+    }
+
+    private async Task<int> CountAsync(string query) => JsonElement.Parse(await service.Http.GetStringAsync($"v1/jobs?{query}", Cancel)).GetProperty("items").GetArrayLength();
+
+    private async Task<HttpResponseMessage> PostAsync(string tenant, JobSubmission submission)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/jobs") { Content = Requests.Json(JsonSerializer.Serialize(submission, QueueMaaSJson.Relaxed)) };
+        request.Headers.Add(BusNames.TenantHeader, tenant);
+        return await service.Http.SendAsync(request, Cancel);
+    }
+
+    private static JobRecord Waiting(string id, string tenant) => new()
+    {
+        Id = id,
+        Tenant = tenant,
+        Kind = JobKind.Training,
+        State = JobState.Queued,
+        MaxAttempts = 3,
+        Input = "{}",
+        RequestHash = id,
+        CreatedAt = DateTimeOffset.UtcNow,
+        DueAt = DateTimeOffset.UtcNow,
+    };
+}
