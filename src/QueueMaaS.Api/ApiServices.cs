@@ -10,6 +10,7 @@ using QueueMaaS.Api.Batches;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
 using QueueMaaS.Api.Models;
+using QueueMaaS.Api.Training;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
 using QueueMaaS.Jobs.Execution;
@@ -58,6 +59,7 @@ public static class ApiServices
     public static void MapQueueMaaSApi(this WebApplication app)
     {
         app.MapJobs();
+        app.MapTraining();
         app.MapCatalog();
         app.MapUploads();
         app.MapBatches();
