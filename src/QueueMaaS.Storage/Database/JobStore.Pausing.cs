@@ -9,6 +9,8 @@ public sealed partial class JobStore
 {
     public Task<bool> RecordAsync(JobClaim claim, JobReport report, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
     {
+        // Reports of the same attempt may come at the same moment: each event has a number of its own.
+        await RowLocks.TakeAsync(context, [claim.Id], waits: true, cancellationToken);
         var job = await context.Jobs.SingleOrDefaultAsync(
             row => row.Id == claim.Id && row.Fence == claim.Fence && (row.State == JobState.Running || row.State == JobState.Paused), cancellationToken);
         if (job is not null)
