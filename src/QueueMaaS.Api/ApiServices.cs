@@ -11,6 +11,7 @@ using QueueMaaS.Api.Batches;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
 using QueueMaaS.Api.Models;
+using QueueMaaS.Api.Training;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
 using QueueMaaS.Jobs.Execution;
@@ -65,6 +66,7 @@ public static class ApiServices
         app.MapDeadLetters();
         app.MapQueues();
         app.MapWebhooks();
+        app.MapTraining();
         app.MapCatalog();
         app.MapUploads();
         app.MapBatches();

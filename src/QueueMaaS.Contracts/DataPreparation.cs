@@ -77,8 +77,8 @@ public sealed record SplitSettings
     public SplitKind? Kind { get; init; }
     /// <summary>group and time: the column; file: the column whose value is <c>train</c>, <c>val</c> or <c>test</c>.</summary>
     public string? Column { get; init; }
-    /// <summary>What is done when the same content is in both parts. Default <c>remove</c>: it is taken out of the training part.</summary>
-    public LeakAction Leak { get; init; }
+    /// <summary>What is done when the same content is in both parts. Default <c>remove</c> for images and texts; <c>keep</c> for tables and arrays, where equal rows may be different things.</summary>
+    public LeakAction? Leak { get; init; }
 }
 
 /// <summary>Rules for splitting.</summary>

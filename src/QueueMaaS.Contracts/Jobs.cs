@@ -34,6 +34,8 @@ public enum JobState
     Cancelled,
     /// <summary>Its deadline passed before it ran.</summary>
     Expired,
+    /// <summary>Held by request; a training has stored its state. Goes on when resumed.</summary>
+    Paused,
 }
 
 /// <summary>A job as a producer hands it in, over HTTP (<c>POST /v1/jobs</c>) or over the bus (exchange <c>queuemaas.submit</c>).</summary>
@@ -229,7 +231,7 @@ public sealed record JobEvent
     public required string JobId { get; init; }
     /// <summary>1, 2, 3 … within the job; the id of the server-sent event.</summary>
     public required long Sequence { get; init; }
-    /// <summary><c>queued</c>, <c>running</c>, <c>progress</c>, <c>retrying</c>, <c>succeeded</c>, <c>failed</c>, <c>cancelled</c>, <c>expired</c>, <c>scheduled</c>, <c>log</c>, <c>metrics</c>.</summary>
+    /// <summary><c>queued</c>, <c>running</c>, <c>progress</c>, <c>retrying</c>, <c>succeeded</c>, <c>failed</c>, <c>cancelled</c>, <c>expired</c>, <c>scheduled</c>, <c>log</c>, <c>metrics</c>, <c>paused</c>, <c>checkpoint</c>.</summary>
     public required string Type { get; init; }
     /// <summary>When.</summary>
     public required DateTimeOffset At { get; init; }

@@ -154,20 +154,6 @@ public sealed record Dataset
     public required DateTimeOffset CreatedAt { get; init; }
 }
 
-/// <summary>What is in a data set.</summary>
-/// <param name="Format"><c>image-folder</c>, <c>cifar-binary</c> or <c>mnist-idx</c>.</param>
-/// <param name="Rows">Items in all splits.</param>
-/// <param name="Classes">The classes with their counts, in label order.</param>
-/// <param name="Splits">Items by split, such as <c>train</c> and <c>test</c>.</param>
-/// <param name="Width">Width of its first image in pixels; larger or smaller ones are resized to it.</param>
-/// <param name="Height">Height of its first image in pixels.</param>
-/// <param name="Channels">3 (RGB) or 1 (grey).</param>
-public sealed record DatasetCard(
-    string Format, int Rows, IReadOnlyList<ClassCount> Classes, IReadOnlyDictionary<string, int> Splits, int Width, int Height, int Channels);
-
-/// <summary>A class and how many items it has.</summary>
-public sealed record ClassCount(string Name, int Count);
-
 /// <summary>A file in the artifact store, named by the hash of its content.</summary>
 /// <param name="Id"><c>sha256:</c> and 64 hexadecimal digits.</param>
 /// <param name="Bytes">Its size.</param>

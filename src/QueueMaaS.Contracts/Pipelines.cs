@@ -117,6 +117,10 @@ public sealed record TableColumn
     public string? Input { get; init; }
     /// <summary>Stands in for a value that is missing or null: a number, a text or true/false, as a row would give it. Default: a missing value is an error.</summary>
     public System.Text.Json.JsonElement? Missing { get; init; }
+    /// <summary>Numbers: smaller ones are moved to this first (outliers). Default: they are not.</summary>
+    public double? Least { get; init; }
+    /// <summary>Numbers: greater ones are moved to this first. Default: they are not.</summary>
+    public double? Greatest { get; init; }
     /// <summary>Numbers: take the logarithm of 1 + value first; values of −1 and below are then errors. Default false.</summary>
     public bool Log1p { get; init; }
     /// <summary>Numbers: <c>(value − mean) ÷ deviation</c>. Default 0. Not together with <see cref="Min"/> and <see cref="Max"/>.</summary>

@@ -32,6 +32,7 @@ public static class InferenceServices
         services.AddSingleton<IValidateOptions<InferenceOptions>, ExecutionProvider>();
         services.AddSingleton<IModelHost>(provider => new ModelHost(
             provider.GetRequiredService<IOptions<InferenceOptions>>().Value, provider.GetRequiredService<TimeProvider>(), provider.GetService<IMeterFactory>()));
+        services.AddSingleton<IInferenceDemand>(provider => (ModelHost)provider.GetRequiredService<IModelHost>());
         services.TryAddSingleton<TokenizerCache>();
         services.AddSingleton<Predictor>();
         services.AddHostedService<LoadReporter>();

@@ -8,11 +8,12 @@ using QueueMaaS.Inference.Preparation.Images;
 using QueueMaaS.Inference.Sessions;
 using QueueMaaS.Inference.Tensors;
 using QueueMaaS.Jobs.Estimation;
+using QueueMaaS.Jobs.Execution;
 
 namespace QueueMaaS.Inference;
 
 /// <inheritdoc cref="IModelHost"/>
-public sealed class ModelHost : IModelHost
+public sealed class ModelHost : IModelHost, IInferenceDemand
 {
     private readonly InferenceMetrics _metrics;
     private readonly ModelCache _models;
@@ -33,6 +34,9 @@ public sealed class ModelHost : IModelHost
 
     /// <summary>Model versions in memory or being loaded.</summary>
     public int LoadedModels => _models.Count;
+
+    /// <inheritdoc/>
+    public int Requests => _models.Users;
 
     /// <summary>True where the version is in memory.</summary>
     public bool IsLoaded(ServedModel model) => _models.Peek(model) is not null;

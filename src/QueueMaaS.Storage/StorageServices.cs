@@ -35,6 +35,7 @@ public static class StorageServices
             provider.GetRequiredService<DatabaseSession>(), provider.GetRequiredService<IJobPipeline>(), provider.GetRequiredService<DispatchInbox>(), provider.GetRequiredService<IJobSignals>(),
             provider.GetRequiredService<IJobCache>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStore>>()));
         services.AddSingleton<IJobStore>(provider => provider.GetRequiredService<JobStore>());
+        services.AddSingleton<IJobEvents>(provider => provider.GetRequiredService<JobStore>());
         services.AddSingleton<IQueueControl>(provider => provider.GetRequiredService<JobStore>());
         services.AddSingleton<IEventOutbox, EventOutbox>();
         services.AddSingleton<IScheduleStore, ScheduleStore>();

@@ -64,6 +64,12 @@ public sealed class Servers_open_inference(ServersService service) : OpenInferen
 [Collection("servers")]
 public sealed class Servers_catalog(ServersService service) : CatalogCases(service);
 
+[Collection("embedded")]
+public sealed class Embedded_training(EmbeddedService service) : TrainingCases(service);
+
+[Collection("servers")]
+public sealed class Servers_training(ServersService service) : TrainingCases(service);
+
 [CollectionDefinition("faults")]
 public sealed class FaultsCollection;
 

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Google.Protobuf;
 using QueueMaaS.Contracts;
+using QueueMaaS.Data.Texts;
 using QueueMaaS.Inference.Preparation;
 using QueueMaaS.Inference.Preparation.Texts;
 using QueueMaaS.Jobs.Catalog;
@@ -266,5 +267,7 @@ public sealed class TextPipelineTests : IDisposable
         public Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken) => File.Exists(folder.File(artifactId[7..]))
             ? Task.FromResult(folder.File(artifactId[7..]))
             : throw new ProblemException(ProblemCodes.ArtifactNotFound, $"There is no artifact `{artifactId}`.");
+
+        public Task DeleteAsync(string artifactId, CancellationToken cancellationToken) => throw new InvalidOperationException("No test removes anything.");
     }
 }

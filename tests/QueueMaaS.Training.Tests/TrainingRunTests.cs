@@ -80,7 +80,7 @@ public sealed class TrainingRunTests : IDisposable
     [Fact]
     public async Task An_archive_that_is_refused_says_so_with_its_own_code()
     {
-        File.WriteAllText(ZipPath, "no zip");
+        File.WriteAllText(ZipPath, "PK\u0003\u0004 and no more of a zip");
         (await Should.ThrowAsync<ProblemException>(() => Run())).Problem.Code.ShouldBe(ProblemCodes.ArchiveInvalid);
     }
 

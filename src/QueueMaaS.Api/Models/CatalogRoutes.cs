@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
-using QueueMaaS.Data.Archives;
+using QueueMaaS.Data;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Submission;
 
@@ -37,7 +37,7 @@ internal static class CatalogRoutes
 
         var datasets = routes.MapGroup("/v1/datasets").WithTags("Data sets");
         datasets.MapPut("{name}", UploadDatasetAsync).Accepts<Stream>("application/zip", "application/octet-stream", "*/*").Produces<Dataset>(StatusCodes.Status201Created)
-            .WithSummary("Upload the next version of a data set").WithDescription("A zip as the body: an image folder (`train/<class>/*.jpg`), CIFAR-10 binary files or MNIST idx files.");
+            .WithSummary("Upload the next version of a data set").WithDescription("The file as the body: a zip with an image folder (`train/<class>/*.jpg`), CIFAR-10 binary or MNIST idx files; a table as CSV or Parquet; texts as JSON Lines; NumPy arrays (.npy, .npz). What it is is told from its content. See docs/datasets.md.");
         datasets.MapGet("", ListDatasetsAsync).Produces<Page<Dataset>>().WithSummary("List data sets, the latest version of each");
         datasets.MapGet("{reference}", GetDatasetAsync).Produces<Dataset>().WithSummary("Get a data set").WithDescription("`name` (its latest version) or `name@3`.");
 
@@ -108,13 +108,7 @@ internal static class CatalogRoutes
         AllowLarge(request);
         var artifact = await artifacts.PutAsync(request.Body, options.Value.MaxUploadBytes, cancellationToken);
         var path = await artifacts.GetFileAsync(artifact.Id, cancellationToken);
-        var card = await Task.Run(
-            () =>
-            {
-                using var archive = DatasetArchive.Open(path);
-                return archive.Inspect();
-            },
-            cancellationToken);
+        var card = await Task.Run(() => DatasetFile.Inspect(path), cancellationToken);
         var dataset = await datasets.RegisterAsync(Requests.Tenant, name, artifact, card, cancellationToken);
         return Results.Created($"/v1/datasets/{name}@{dataset.Version}", dataset);
     }

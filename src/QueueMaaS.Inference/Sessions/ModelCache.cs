@@ -21,6 +21,16 @@ internal sealed class ModelCache(int capacity, long maxBytes, Func<ServedModel, 
         }
     }
 
+    /// <summary>Requests that hold a model: waiting in its batcher, or computed.</summary>
+    public int Users
+    {
+        get
+        {
+            lock (_gate)
+                return _slots.Values.Sum(static slot => slot.Users);
+        }
+    }
+
     /// <summary>The size of their files.</summary>
     public long Bytes
     {

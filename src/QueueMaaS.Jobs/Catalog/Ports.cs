@@ -65,6 +65,9 @@ public interface IArtifactStore
 
     /// <summary>A local, read-only file with the content; throws <c>artifact_not_found</c>.</summary>
     Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken);
+
+    /// <summary>Removes a file that nothing refers to any more; nothing happens where there is none.</summary>
+    Task DeleteAsync(string artifactId, CancellationToken cancellationToken);
 }
 
 /// <summary>Reads what a model takes and gives, and refuses files that cannot be served.</summary>

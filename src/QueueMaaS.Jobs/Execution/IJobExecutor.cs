@@ -16,7 +16,7 @@ public interface IJobExecutor
 }
 
 /// <summary>One attempt at a job, as its executor sees it.</summary>
-public sealed class JobAttempt(JobRecord job, Func<JobReport, CancellationToken, Task> report)
+public sealed class JobAttempt(JobRecord job, Func<JobReport, CancellationToken, Task> report, Func<JobReport, CancellationToken, Task<bool>> record)
 {
     public JobRecord Job { get; } = job;
 
@@ -34,6 +34,10 @@ public sealed class JobAttempt(JobRecord job, Func<JobReport, CancellationToken,
 
     /// <summary>Adds measurements to the job's history, by name.</summary>
     public Task MeasureAsync(IReadOnlyDictionary<string, double> metrics, CancellationToken cancellationToken) => SendAsync(JobReport.Metrics, metrics, cancellationToken);
+
+    /// <summary>Adds an event of another type to the job's history under the attempt's fence; false where the claim no longer stands. Possible even after the attempt was stopped by a pause or a shutdown.</summary>
+    public Task<bool> RecordAsync(string type, object data, CancellationToken cancellationToken) =>
+        record(new JobReport(type, JsonSerializer.Serialize(data, data.GetType(), QueueMaaSJson.Relaxed), Announce: false), cancellationToken);
 
     private Task SendAsync(string type, object data, CancellationToken cancellationToken) =>
         report(new JobReport(type, JsonSerializer.Serialize(data, data.GetType(), QueueMaaSJson.Relaxed), Announce: false), cancellationToken);

@@ -101,7 +101,7 @@ public sealed partial class JobRunner : IAsyncDisposable
         try
         {
             var announced = 0L;
-            var attempt = new JobAttempt(job, (report, token) => ReportAsync(job, report, ref announced, token));
+            var attempt = new JobAttempt(job, (report, token) => ReportAsync(job, report, ref announced, token), (report, token) => _store.RecordAsync(job.Claim, report, token));
             var output = await _executors[job.Kind].ExecuteAsync(attempt, stop);
             return new AttemptEnd(job, JobState.Succeeded) { Output = JsonSerializer.Serialize(output, output.GetType(), QueueMaaSJson.Relaxed), Worker = _worker.Name };
         }

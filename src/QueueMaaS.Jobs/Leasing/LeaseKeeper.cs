@@ -56,7 +56,7 @@ public sealed partial class LeaseKeeper(
                 if (standing.Contains(held.Claim))
                     held.RenewedAt = time.GetTimestamp();
                 else if (!held.Ending)
-                    Lose(held, "another worker took it over, or it was cancelled");
+                    Lose(held, "another worker took it over, or it was cancelled or paused");
             }
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -70,8 +70,8 @@ public sealed partial class LeaseKeeper(
 
     private void OnSignal(JobChange change)
     {
-        if (change.State == JobState.Cancelled && _held.TryGetValue(change.Id, out var held))
-            Lose(held, "it was cancelled");
+        if (change.State is JobState.Cancelled or JobState.Paused && _held.TryGetValue(change.Id, out var held))
+            Lose(held, change.State == JobState.Cancelled ? "it was cancelled" : "it was paused");
     }
 
     private void Lose(Held held, string reason)

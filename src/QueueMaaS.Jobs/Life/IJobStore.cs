@@ -6,7 +6,7 @@ namespace QueueMaaS.Jobs.Life;
 /// The jobs table. Every method that changes jobs is one transaction that also writes the event rows and the webhook
 /// deliveries that follow from the change; what it returns is committed.
 /// </summary>
-public interface IJobStore
+public interface IJobStore : IJobEvents
 {
     /// <summary>Inserts a group of new jobs, marked as dispatched: the caller dispatches what is queued. A job whose id, idempotency key or unique key is known comes back as the stored one.</summary>
     Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken);
@@ -39,6 +39,15 @@ public interface IJobStore
 
     /// <summary>Writes what a worker reports; false when the claim no longer stands.</summary>
     Task<bool> ReportAsync(JobClaim claim, JobReport report, CancellationToken cancellationToken);
+
+    /// <summary>Adds an event to the job's history, such as a stored checkpoint; false when the claim no longer stands. A paused job's last claim may still add some until it is resumed.</summary>
+    Task<bool> RecordAsync(JobClaim claim, JobReport report, CancellationToken cancellationToken);
+
+    /// <summary>Holds a job that waits, or a training that runs; answers the job as it now is, null if unknown.</summary>
+    Task<JobRecord?> PauseAsync(string tenant, string id, string by, CancellationToken cancellationToken);
+
+    /// <summary>Queues a paused job again; answers the job as it now is, null if unknown.</summary>
+    Task<JobRecord?> ResumeAsync(string tenant, string id, string by, CancellationToken cancellationToken);
 
     /// <summary>Cancels the job, and its unfinished children; answers the job as it now is, null if unknown.</summary>
     Task<JobRecord?> CancelAsync(string tenant, string id, string by, CancellationToken cancellationToken);
@@ -100,6 +109,13 @@ public interface IEventOutbox
 {
     /// <summary>Reads events that have yet to be published, has them published, and remembers how far that went. Answers how many; null while another process does it.</summary>
     Task<int?> RelayAsync(int limit, Func<IReadOnlyList<JobEvent>, CancellationToken, Task> publish, CancellationToken cancellationToken);
+}
+
+/// <summary>What happened to jobs.</summary>
+public interface IJobEvents
+{
+    /// <summary>The job's events of one type, oldest first.</summary>
+    Task<IReadOnlyList<JobEvent>> EventsOfTypeAsync(string id, string type, CancellationToken cancellationToken);
 }
 
 /// <summary>What became of a submission.</summary>

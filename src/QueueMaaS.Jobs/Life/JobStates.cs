@@ -7,10 +7,11 @@ public static class JobStates
 {
     private static readonly Dictionary<JobState, JobState[]> Allowed = new()
     {
-        [JobState.Scheduled] = [JobState.Queued, JobState.Cancelled, JobState.Expired],
-        [JobState.Queued] = [JobState.Running, JobState.Cancelled, JobState.Expired],
-        [JobState.Running] = [JobState.Succeeded, JobState.Failed, JobState.Retrying, JobState.Cancelled, JobState.Queued],
-        [JobState.Retrying] = [JobState.Queued, JobState.Cancelled, JobState.Expired],
+        [JobState.Scheduled] = [JobState.Queued, JobState.Cancelled, JobState.Expired, JobState.Paused],
+        [JobState.Queued] = [JobState.Running, JobState.Cancelled, JobState.Expired, JobState.Paused],
+        [JobState.Running] = [JobState.Succeeded, JobState.Failed, JobState.Retrying, JobState.Cancelled, JobState.Queued, JobState.Paused],
+        [JobState.Retrying] = [JobState.Queued, JobState.Cancelled, JobState.Expired, JobState.Paused],
+        [JobState.Paused] = [JobState.Queued, JobState.Cancelled],
         // A person can put a failed job back: the only way out of a final state, and only by that request.
         [JobState.Failed] = [JobState.Queued],
         [JobState.Succeeded] = [],

@@ -41,6 +41,13 @@ public sealed class FileArtifactStore : IArtifactStore
         return Task.FromResult(path);
     }
 
+    public Task DeleteAsync(string artifactId, CancellationToken cancellationToken)
+    {
+        if (Identifiers.IsArtifactId(artifactId) && Directory.Exists(Path.GetDirectoryName(PathOf(artifactId[7..]))))
+            File.Delete(PathOf(artifactId[7..]));
+        return Task.CompletedTask;
+    }
+
     private string PathOf(string hash) => Path.Combine(_root, hash[..2], hash);
 
     private static async Task<(string Hash, long Bytes)> CopyAsync(Stream content, string path, long maxBytes, CancellationToken cancellationToken)

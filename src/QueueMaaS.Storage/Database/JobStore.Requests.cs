@@ -13,6 +13,8 @@ public sealed partial class JobStore
     {
         var changed = await WriteAsync(async (context, changes) =>
         {
+            // A checkpoint of the same attempt may come at the same moment: each event has a number of its own.
+            await RowLocks.TakeAsync(context, [claim.Id], waits: true, cancellationToken);
             var job = await context.Jobs.SingleOrDefaultAsync(row => row.Id == claim.Id && row.Fence == claim.Fence && row.State == JobState.Running, cancellationToken);
             if (job is not null)
                 changes.Report(job, report);

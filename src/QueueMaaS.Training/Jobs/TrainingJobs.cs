@@ -1,15 +1,21 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
+using QueueMaaS.Data.Loading;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Submission;
+using QueueMaaS.Training.Checkpoints;
+using QueueMaaS.Training.Preparation;
 using QueueMaaS.Training.Running;
+using QueueMaaS.Training.Runtime;
 
 namespace QueueMaaS.Training.Jobs;
 
 /// <summary>Refuses training jobs that cannot succeed. Loads no libtorch, so the API can ask.</summary>
-public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets) : ISubmissionCheck
+public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCatalog models) : ISubmissionCheck
 {
     public JobKind Kind => JobKind.Training;
 
@@ -20,14 +26,19 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets) : ISubmiss
             throw new ProblemException(ProblemCodes.InvalidValue, "`model` must be 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", "input.model"));
         if (training.Deploy is not null && !Identifiers.IsName(training.Deploy))
             throw new ProblemException(ProblemCodes.InvalidValue, "`deploy` must be an alias such as `production`.", ("path", "input.deploy"));
-        _ = TrainingSettings.From(training);
-        await datasets.RequireAsync(tenant, training.Dataset, cancellationToken);
+        var settings = TrainingSettings.From(training);
+        var dataset = await datasets.RequireAsync(tenant, training.Dataset, cancellationToken);
+        CardFit.Require(dataset.Card, settings);
+        if (settings.StartFrom is { } start)
+            _ = await StartingModels.RequireAsync(models, tenant, start.Model, cancellationToken);
         return training.Model;
     }
 }
 
-/// <summary>Runs one training job: data set → trained model → checked ONNX file → registered version.</summary>
-public sealed class TrainingJobExecutor(IDatasetCatalog datasets, IModelCatalog models, IArtifactStore artifacts, IModelInspector inspector, TimeProvider time) : IJobExecutor
+/// <summary>Runs one training job: data set → trained model → checked ONNX file → registered version. A job that was interrupted goes on from its latest checkpoint.</summary>
+internal sealed class TrainingJobExecutor(
+    IDatasetCatalog datasets, IModelCatalog models, IArtifactStore artifacts, IModelInspector inspector, JobCheckpoints checkpoints,
+    IInferenceDemand demand, IOptions<TrainingOptions> options, TimeProvider time) : IJobExecutor
 {
     public JobKind Kind => JobKind.Training;
 
@@ -36,7 +47,10 @@ public sealed class TrainingJobExecutor(IDatasetCatalog datasets, IModelCatalog 
         var job = attempt.Job;
         var input = SubmissionReader.ReadInput<TrainingInput>(JsonElement.Parse(job.Input));
         var settings = TrainingSettings.From(input);
-        var dataset = await datasets.RequireAsync(job.Tenant, input.Dataset, cancellationToken);
+        var resume = await checkpoints.FindLatestAsync(job.Id, cancellationToken);
+        // A training that goes on keeps to the version that it began with.
+        var dataset = await datasets.RequireAsync(job.Tenant, resume?.Dataset ?? input.Dataset, cancellationToken);
+        var reference = $"{dataset.Name}@{dataset.Version}";
         var started = time.GetTimestamp();
         var folder = Directory.CreateTempSubdirectory("queuemaas-training-").FullName;
         try
@@ -44,17 +58,61 @@ public sealed class TrainingJobExecutor(IDatasetCatalog datasets, IModelCatalog 
             var request = new TrainingRequest
             {
                 Settings = settings,
-                DatasetZipPath = await artifacts.GetFileAsync(dataset.Artifact, cancellationToken),
+                DatasetZipPath = await DataFileAsync(dataset, cancellationToken),
                 WorkFolder = folder,
-                Lineage = $"{dataset.Name}@{dataset.Version}",
+                Lineage = reference,
+                StartFrom = settings.StartFrom is { } start
+                    ? await StartingModels.ReadAsync(await StartingModels.RequireAsync(models, job.Tenant, start.Model, cancellationToken), artifacts, cancellationToken)
+                    : null,
+                Resume = () => resume?.Snapshot,
+                StandBack = options.Value.ShareWhileInferring < 1 ? new InferenceFirst(demand, options.Value.ShareWhileInferring, time).StandBack : null,
+                ImageCache = Cache(),
+                DataKey = dataset.Artifact,
             };
+            request = request with { Checkpoint = (snapshot, plan, data) => Store(attempt, request, reference, snapshot, plan, WithVocabulary(data)) };
             var trained = await new TrainingRun(time).ExecuteAsync(request, async (progress, token) => await attempt.ReportAsync(progress, token), cancellationToken);
-            var version = await RegisterAsync(job.Tenant, job.Id, input, $"{dataset.Name}@{dataset.Version}", trained, cancellationToken);
+            trained = trained with { Data = WithVocabulary(trained.Data) };
+            var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, cancellationToken);
             return ToOutput(version, input.Deploy, dataset, trained, time.GetElapsedTime(started).TotalSeconds);
         }
         finally
         {
             Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private DecodedImageCache? Cache() => options.Value.ImageCacheBytes == 0
+        ? null
+        : new(options.Value.ImageCacheFolder ?? Path.Combine(PatchedCopy.CacheFolder(), "images"), options.Value.ImageCacheBytes);
+
+    /// <summary>Called on the training's own thread, which has nothing else to do meanwhile.</summary>
+    private void Store(JobAttempt attempt, TrainingRequest request, string dataset, TrainingSnapshot snapshot, TrainingPlan plan, PreparedData data) =>
+        checkpoints.StoreAsync(
+            attempt, new(snapshot, attempt.Job.Id, dataset, plan.Network, plan.Data.Inputs.Shape, data.Pipeline, ModelLineage.Of(request, plan, null)), request.Settings.Checkpoints.Keep).GetAwaiter().GetResult();
+
+    /// <summary>Stores the vocabulary that was made of the texts, and names it in the pipeline. The same file gives the same artifact, however often.</summary>
+    private PreparedData WithVocabulary(PreparedData data)
+    {
+        if (data.VocabularyPath is not { } path || data.Pipeline.Text is not { Vocabulary: null } text)
+            return data;
+        var stored = StoreAsync(path, CancellationToken.None).GetAwaiter().GetResult();
+        return data with { Pipeline = data.Pipeline with { Text = text with { Vocabulary = stored.Id } } };
+    }
+
+    private async Task<string> DataFileAsync(Dataset dataset, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await artifacts.GetFileAsync(dataset.Artifact, cancellationToken);
+        }
+        catch (ProblemException e) when (e.Problem.Code == ProblemCodes.ArtifactNotFound)
+        {
+            throw new ProblemException(
+                Problem.Create(
+                    ProblemCodes.DatasetNotFound,
+                    $"The file of data set `{dataset.Name}@{dataset.Version}` was removed after the job was accepted. Upload the same data again (it becomes the same file), then requeue the job: it goes on from its latest checkpoint.",
+                    ("dataset", $"{dataset.Name}@{dataset.Version}"), ("artifact", dataset.Artifact)),
+                e);
         }
     }
 
@@ -121,9 +179,16 @@ public sealed class TrainingJobExecutor(IDatasetCatalog datasets, IModelCatalog 
 
 public static class TrainingServices
 {
-    /// <summary>What every process that accepts jobs needs: the check. Loads no libtorch.</summary>
-    public static IServiceCollection AddTrainingChecks(this IServiceCollection services) => services.AddSingleton<ISubmissionCheck, TrainingSubmissionCheck>();
+    /// <summary>What every process that accepts jobs needs: the check, and checkpoints as resources. Loads no libtorch.</summary>
+    public static IServiceCollection AddTrainingChecks(this IServiceCollection services) => services
+        .AddSingleton<ISubmissionCheck, TrainingSubmissionCheck>()
+        .AddSingleton<JobCheckpoints>()
+        .AddSingleton<ITrainingCheckpoints, TrainingCheckpoints>();
 
     /// <summary>The training worker's executor. libtorch is loaded when the first job runs.</summary>
-    public static IServiceCollection AddTrainingExecutors(this IServiceCollection services) => services.AddSingleton<IJobExecutor, TrainingJobExecutor>();
+    public static IServiceCollection AddTrainingExecutors(this IServiceCollection services)
+    {
+        services.TryAddSingleton<IInferenceDemand, NoInferenceDemand>();
+        return services.AddSingleton<IJobExecutor, TrainingJobExecutor>();
+    }
 }

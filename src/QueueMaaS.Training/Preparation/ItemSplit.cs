@@ -18,6 +18,8 @@ internal sealed record SplitItems
     public IReadOnlyList<string?>? Column { get; init; }
     /// <summary>A hash of each item's content.</summary>
     public required Func<int, UInt128> Content { get; init; }
+    /// <summary>What is done about content on both sides where the job does not say.</summary>
+    public LeakAction Leak { get; init; } = LeakAction.Remove;
     /// <summary>How messages call the items.</summary>
     public string Noun { get; init; } = "items";
 }
@@ -37,16 +39,19 @@ internal static class ItemSplit
         var (train, validation) = Divide(items, all, kind, own, settings);
         var known = train.Select(items.Content).ToHashSet();
         var leaks = validation.Where(i => known.Contains(items.Content(i))).ToArray();
-        if (leaks.Length > 0 && rules.Leak == LeakAction.Fail)
+        var action = rules.Leak ?? items.Leak;
+        if (leaks.Length > 0 && action == LeakAction.Fail)
         {
             throw new ProblemException(
                 ProblemCodes.DatasetLeak, $"{leaks.Length:N0} of {validation.Length:N0} validation {items.Noun} are among the training {items.Noun} as well, by content. Set 'data.removeDuplicates', or 'data.split.leak' to 'remove'.", ("leaks", leaks.Length));
         }
 
-        if (leaks.Length > 0 && rules.Leak == LeakAction.Remove)
+        if (leaks.Length > 0 && action == LeakAction.Remove)
         {
             var seen = leaks.Select(items.Content).ToHashSet();
             train = [.. train.Where(i => !seen.Contains(items.Content(i)))];
+            if (train.Length == 0)
+                throw new ProblemException(ProblemCodes.DatasetLeak, $"All training {items.Noun} are among the validation {items.Noun} as well, by content, so none is left to train on. Set 'data.split.leak' to 'keep', or 'data.removeDuplicates'.", ("leaks", leaks.Length));
         }
 
         Require(items, train, validation);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Archives;
+using QueueMaaS.Data.Loading;
 using QueueMaaS.Onnx;
 using QueueMaaS.Training.Checkpoints;
 using QueueMaaS.Training.Evaluation;
@@ -30,6 +31,10 @@ public sealed record TrainingRequest
     public Func<TrainingSnapshot?>? Resume { get; init; }
     /// <summary>Stores a state; called on the training's thread.</summary>
     public Action<TrainingSnapshot, TrainingPlan, PreparedData>? Checkpoint { get; init; }
+    /// <summary>Where decoded images are kept, if they are.</summary>
+    public DecodedImageCache? ImageCache { get; init; }
+    /// <summary>Names the data set's content for <see cref="ImageCache"/>.</summary>
+    public string? DataKey { get; init; }
     /// <summary>Called between two steps: waits while the machine is needed elsewhere.</summary>
     public Action<CancellationToken>? StandBack { get; init; }
 }

@@ -12,6 +12,7 @@ using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
 using QueueMaaS.Storage.Database;
+using QueueMaaS.Training;
 using QueueMaaS.Training.Jobs;
 
 namespace QueueMaaS.Serving;
@@ -102,6 +103,7 @@ public static partial class QueueMaaSHost
         services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));
         services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<TrainingOptions>().Bind(configuration.GetSection(TrainingOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
             .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();

@@ -29,6 +29,16 @@ public static class TestImages
         };
     }
 
+    /// <summary>One image of a shape.</summary>
+    public static byte[] OneShape()
+    {
+        using var zip = new ZipArchive(new MemoryStream(Shapes(1, 1, 0)));
+        using var image = zip.Entries.First(entry => entry.FullName.EndsWith(".png", StringComparison.Ordinal)).Open();
+        using var bytes = new MemoryStream();
+        image.CopyTo(bytes);
+        return bytes.ToArray();
+    }
+
     /// <summary>A small data set of shapes in which some training images are cut off.</summary>
     public static byte[] Shapes(int trainPerClass, int testPerClass, int corrupt)
     {

@@ -47,6 +47,10 @@ internal sealed class ColumnReader(TableColumn column)
         var number = value.Number;
         if (!double.IsFinite(number))
             throw new ColumnRefusal("takes a finite number; this one is beyond double precision");
+        if (column.Least is { } least && number < least)
+            number = least;
+        if (column.Greatest is { } greatest && number > greatest)
+            number = greatest;
         if (column.Log1p && number <= -1)
             throw new ColumnRefusal($"takes numbers over −1, whose logarithm of 1 + value exists, not {number}");
         if (column.Log1p)

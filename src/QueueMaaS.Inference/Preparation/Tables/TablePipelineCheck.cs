@@ -45,6 +45,8 @@ internal static class TablePipelineCheck
 
     private static PipelineFault? FindInNumber(TableColumn column, int index, TensorSignature input)
     {
+        if ((column.Least is { } least && !double.IsFinite(least)) || (column.Greatest is { } greatest && !double.IsFinite(greatest)) || column.Least > column.Greatest)
+            return Column(index, "least", "`least` and `greatest` must be numbers, the first no greater than the second.");
         if (column.Min is null != column.Max is null)
             return Column(index, column.Min is null ? "min" : "max", "`min` and `max` are given together.");
         if (column is { Min: { } min, Max: { } max } && !(double.IsFinite(min) && double.IsFinite(max) && max > min))

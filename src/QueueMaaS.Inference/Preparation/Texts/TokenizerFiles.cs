@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Tokenizers;
 using QueueMaaS.Contracts;
+using QueueMaaS.Data.Texts;
 
 namespace QueueMaaS.Inference.Preparation.Texts;
 
@@ -48,18 +49,10 @@ internal static partial class TokenizerFiles
 
     private static LoadedTokenizer WordPiece(TextPreparation text, string vocabulary)
     {
-        var ids = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var (index, line) in File.ReadLines(vocabulary).Index())
-            ids.TryAdd(line.TrimEnd('\r'), index);
-        using var file = File.OpenRead(vocabulary);
-        var options = new BertOptions { LowerCaseBeforeTokenization = text.LowerCase, RemoveNonSpacingMarks = false };
-        // The mask is for training alone: a vocabulary without it serves as well.
-        if (!ids.ContainsKey(options.MaskingToken))
-            options.MaskingToken = options.UnknownToken;
-        var tokenizer = BertTokenizer.Create(file, options);
+        var pieces = WordPieceText.Load(vocabulary, text.LowerCase);
         return new(
-            (part, most) => tokenizer.EncodeToIds(text.LowerCase ? Accents.Strip(part) : part, most, addSpecialTokens: false, out _, out _),
-            Id(text, ids, "startToken", text.StartToken ?? "[CLS]"), Id(text, ids, "endToken", text.EndToken ?? "[SEP]"), Pad(text, ids));
+            pieces.Encode,
+            Id(text, pieces.Ids, "startToken", text.StartToken ?? "[CLS]"), Id(text, pieces.Ids, "endToken", text.EndToken ?? "[SEP]"), Pad(text, pieces.Ids));
     }
 
     private static LoadedTokenizer Bpe(TextPreparation text, string vocabulary, string merges)

@@ -2,14 +2,14 @@ using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
 
-namespace QueueMaaS.Inference.Preparation.Texts;
+namespace QueueMaaS.Data.Texts;
 
 /// <summary>
 /// Takes the accents off letters, as uncased vocabularies need it: Unicode's canonical decomposition, less the marks that stand above or below (category Mn).
 /// The program runs without the system's Unicode library (a machine need not have one), and then the framework cannot decompose. So what each letter of the basic plane becomes stands in
 /// <c>accents.txt</c>, one on a line with its result behind it; Hangul syllables follow the standard's arithmetic (Unicode 16, section 3.12).
 /// </summary>
-internal static class Accents
+public static class Accents
 {
     private const char FirstSyllable = '\uAC00';
     private const char LastSyllable = '\uD7A3';
@@ -18,6 +18,7 @@ internal static class Accents
 
     private static readonly FrozenDictionary<char, string> Decomposed = Read();
 
+    /// <summary>The text without accents.</summary>
     public static string Strip(string text)
     {
         if (Ascii.IsValid(text))

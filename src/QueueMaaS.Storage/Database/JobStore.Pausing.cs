@@ -1,0 +1,48 @@
+using Microsoft.EntityFrameworkCore;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Storage.Database;
+
+/// <summary>Pauses of single jobs, and events that a worker adds to its job's history.</summary>
+public sealed partial class JobStore
+{
+    public Task<bool> RecordAsync(JobClaim claim, JobReport report, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
+    {
+        // Reports of the same attempt may come at the same moment: each event has a number of its own.
+        await RowLocks.TakeAsync(context, [claim.Id], waits: true, cancellationToken);
+        var job = await context.Jobs.SingleOrDefaultAsync(
+            row => row.Id == claim.Id && row.Fence == claim.Fence && (row.State == JobState.Running || row.State == JobState.Paused), cancellationToken);
+        if (job is not null)
+            changes.Report(job, report);
+        return job is not null;
+    }, cancellationToken);
+
+    public Task<IReadOnlyList<JobEvent>> EventsOfTypeAsync(string id, string type, CancellationToken cancellationToken) => _database.ReadAsync<IReadOnlyList<JobEvent>>(
+        async context => [.. (await context.Events.Where(e => e.JobId == id && e.Type == type).OrderBy(e => e.Sequence).ToListAsync(cancellationToken)).Select(e => e.ToEvent())],
+        cancellationToken);
+
+    public Task<JobRecord?> PauseAsync(string tenant, string id, string by, CancellationToken cancellationToken) =>
+        HoldAsync(tenant, id, JobState.Paused, by, "paused by request", static job =>
+        {
+            // Only a training can store where it stands; what else runs is soon over.
+            if (job.State == JobState.Running && job.Kind != JobKind.Training)
+                return false;
+            // A pause costs no attempt.
+            if (job.State == JobState.Running)
+                job.Attempt--;
+            return job.State.CanBecome(JobState.Paused);
+        }, cancellationToken);
+
+    public Task<JobRecord?> ResumeAsync(string tenant, string id, string by, CancellationToken cancellationToken) =>
+        HoldAsync(tenant, id, JobState.Queued, by, "resumed by request", static job => job.State == JobState.Paused, cancellationToken);
+
+    private Task<JobRecord?> HoldAsync(string tenant, string id, JobState to, string by, string reason, Func<JobRecord, bool> allows, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
+    {
+        await RowLocks.TakeAsync(context, [id], waits: true, cancellationToken);
+        var row = await context.Jobs.SingleOrDefaultAsync(found => found.Tenant == tenant && found.Id == id, cancellationToken);
+        if (row is not null && allows(row))
+            changes.To(row, to, by, reason);
+        return row;
+    }, cancellationToken);
+}
