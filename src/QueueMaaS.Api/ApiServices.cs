@@ -11,6 +11,7 @@ using QueueMaaS.Api.Batches;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
 using QueueMaaS.Api.Models;
+using QueueMaaS.Api.OpenAi;
 using QueueMaaS.Api.Training;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
@@ -46,6 +47,7 @@ public static class ApiServices
         services.TryAddSingleton<ICallerResolver, TrustingCallerResolver>();
         services.AddHostedService<JobGauges>();
         services.AddSingleton<ModelRegistration>();
+        services.AddSingleton<BatchViews>();
         return services;
     }
 
@@ -70,6 +72,7 @@ public static class ApiServices
         app.MapCatalog();
         app.MapUploads();
         app.MapBatches();
+        app.MapOpenAi();
         app.MapOpenApi("/openapi/{documentName}.json");
         app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API")
             // The page asks nothing of the world outside, and offers nothing that this service does not do.

@@ -45,6 +45,8 @@ public sealed record BatchInput
     public string? CompletionWindow { get; init; }
     /// <summary>Labels per item, as in <see cref="InferenceInput.TopK"/>. Default 1.</summary>
     public int? TopK { get; init; }
+    /// <summary>Up to 16 pairs that are given back with the job.</summary>
+    public IReadOnlyDictionary<string, string>? Metadata { get; init; }
 }
 
 /// <summary>Kinds of input files.</summary>

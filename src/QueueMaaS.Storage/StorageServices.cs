@@ -44,6 +44,7 @@ public static class StorageServices
         services.AddSingleton<ModelCatalog>();
         services.AddSingleton<IModelCatalog>(provider => new CachedModelCatalog(provider.GetRequiredService<ModelCatalog>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IDatasetCatalog, DatasetCatalog>();
+        services.AddSingleton<IFileCatalog, FileCatalog>();
         services.AddSingleton<IWebhookStore, WebhookStore>();
         services.AddSingleton<IArtifactStore, FileArtifactStore>();
         services.AddSingleton<IUploadStore, FileUploadStore>();

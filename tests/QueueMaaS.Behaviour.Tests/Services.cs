@@ -35,6 +35,12 @@ public sealed class Embedded_batch_jobs(EmbeddedService service) : BatchCases(se
 public sealed class Servers_batch_jobs(ServersService service) : BatchCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_openai(EmbeddedService service) : OpenAiCases(service);
+
+[Collection("servers")]
+public sealed class Servers_openai(ServersService service) : OpenAiCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_registry(EmbeddedService service) : RegistryCases(service);
 
 [Collection("servers")]

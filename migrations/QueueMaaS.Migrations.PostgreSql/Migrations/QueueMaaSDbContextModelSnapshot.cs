@@ -537,6 +537,48 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         });
                 });
 
+            modelBuilder.Entity("QueueMaaS.Storage.Database.FileRow", b =>
+                {
+                    b.Property<string>("Tenant")
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("text")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Artifact")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("artifact");
+
+                    b.Property<long>("Bytes")
+                        .HasColumnType("bigint")
+                        .HasColumnName("bytes");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Purpose")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("purpose");
+
+                    b.HasKey("Tenant", "Id")
+                        .HasName("pk_files");
+
+                    b.HasIndex("Tenant", "CreatedAt", "Id")
+                        .HasDatabaseName("ix_files_listing");
+
+                    b.ToTable("files", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Storage.Database.JobDependencyRow", b =>
                 {
                     b.Property<string>("JobId")

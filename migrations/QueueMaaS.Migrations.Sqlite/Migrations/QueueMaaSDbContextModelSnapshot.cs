@@ -527,6 +527,48 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         });
                 });
 
+            modelBuilder.Entity("QueueMaaS.Storage.Database.FileRow", b =>
+                {
+                    b.Property<string>("Tenant")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.Property<string>("Id")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Artifact")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("artifact");
+
+                    b.Property<long>("Bytes")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("bytes");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Purpose")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("purpose");
+
+                    b.HasKey("Tenant", "Id")
+                        .HasName("pk_files");
+
+                    b.HasIndex("Tenant", "CreatedAt", "Id")
+                        .HasDatabaseName("ix_files_listing");
+
+                    b.ToTable("files", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Storage.Database.JobDependencyRow", b =>
                 {
                     b.Property<string>("JobId")

@@ -16,9 +16,9 @@ internal static class BatchRoutes
         routes.MapGet("/v1/jobs/{id}/partial", PartialAsync).Produces<BatchOutput>().WithTags("Jobs").WithSummary("What a batch job has done so far")
             .WithDescription("Joins the chunks that have ended, in input order. For a job that is running, was cancelled, or failed in the middle; one that has succeeded has its `output`.");
 
-    private static async Task<BatchOutput> PartialAsync(string id, IJobStore store, BatchSummaries summaries, CancellationToken cancellationToken)
+    private static async Task<BatchOutput> PartialAsync(Caller caller, string id, IJobStore store, BatchSummaries summaries, CancellationToken cancellationToken)
     {
-        var job = await store.FindAsync(Requests.Tenant, id, cancellationToken) ?? throw JobRoutes.NotFound(id);
+        var job = await store.FindAsync(caller.Tenant, id, cancellationToken) ?? throw JobRoutes.NotFound(id);
         return job.Kind == JobKind.Batch
             ? await summaries.PartialAsync(job, cancellationToken)
             : throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is no batch job; only those have partial results.", ("kind", job.Kind));

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using QueueMaaS.Contracts;
 
 namespace QueueMaaS.Api.Hosting;
@@ -29,6 +30,24 @@ internal static class Requests
         }
 
         return body.WrittenSpan.ToArray();
+    }
+
+    /// <summary>A form with files, up to a limit.</summary>
+    /// <exception cref="ProblemException"><c>too_large</c>, or <c>invalid_request</c> where the form is damaged.</exception>
+    public static async Task<IFormCollection> ReadFormAsync(HttpRequest request, long maxBytes, int maxFieldBytes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await request.ReadFormAsync(new FormOptions { MultipartBodyLengthLimit = maxBytes, ValueLengthLimit = maxFieldBytes }, cancellationToken);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new ProblemException(
+                e.Message.Contains("limit", StringComparison.OrdinalIgnoreCase)
+                    ? Problem.Create(ProblemCodes.TooLarge, $"The form is larger than the {maxBytes} bytes that are accepted, or a field of it than {maxFieldBytes}.", ("limit", maxBytes), ("fieldLimit", maxFieldBytes))
+                    : Problem.Create(ProblemCodes.InvalidRequest, "The form (multipart/form-data) is damaged: a boundary is missing or a part was cut short."),
+                e);
+        }
     }
 
     /// <summary><c>N</c> of <c>Prefer: wait=N</c> (RFC 7240) or of <c>?wait=N</c>, in seconds.</summary>

@@ -74,7 +74,7 @@ internal static class CatalogRoutes
         AllowLarge(request);
         if (!request.HasFormContentType)
             return new NewModel(await artifacts.PutAsync(request.Body, maxBytes, cancellationToken));
-        var form = await request.ReadFormAsync(new FormOptions { MultipartBodyLengthLimit = maxBytes, ValueLengthLimit = MaxCardBytes }, cancellationToken);
+        var form = await Requests.ReadFormAsync(request, maxBytes, MaxCardBytes, cancellationToken);
         var file = form.Files["model"] ?? throw new ProblemException(ProblemCodes.InvalidRequest, "The multipart body lacks a file field `model` with the ONNX file.", ("path", "model"));
         await using var content = file.OpenReadStream();
         var artifact = await artifacts.PutAsync(content, maxBytes, cancellationToken);

@@ -70,6 +70,21 @@ public sealed class ParquetTable : IAsyncDisposable
             _ => NumbersAsync<decimal>(group, field, rows, static value => (double)value, cancellationToken),
         });
 
+    /// <summary>The numbers of a column in a row group in single precision; NaN where there is none.</summary>
+    /// <exception cref="ProblemException"><c>table_invalid</c>: no such column, one of another type, or a damaged file.</exception>
+    public async Task<float[]> ReadSinglesAsync(int rowGroup, string column, CancellationToken cancellationToken)
+    {
+        var field = Require(column, ColumnType.Number);
+        if (field.IsNullable || field.ClrType != typeof(float))
+            return Array.ConvertAll(await ReadNumbersAsync(rowGroup, column, cancellationToken), static number => (float)number);
+        return await ReadAsync(rowGroup, field, async (group, _, rows) =>
+        {
+            var values = new float[rows];
+            await group.ReadAsync(field, values.AsMemory(), null, cancellationToken);
+            return values;
+        });
+    }
+
     /// <summary>The texts of a column in a row group; null where there is none.</summary>
     /// <exception cref="ProblemException"><c>table_invalid</c>.</exception>
     public Task<string?[]> ReadTextsAsync(int rowGroup, string column, CancellationToken cancellationToken) =>

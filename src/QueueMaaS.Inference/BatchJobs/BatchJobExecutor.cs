@@ -73,7 +73,7 @@ public sealed class BatchJobExecutor(
         var made = new List<(string, string)>();
         for (var open = state.Open; open < (batch.Chunk.Batch.Concurrency ?? DefaultConcurrency) && next < batch.Scan.Items; open++)
         {
-            var count = (int)Math.Min(ChunkSize(batch, state), batch.Scan.Items - next);
+            var count = (int)(Math.Min(EndOf(batch, state, next), batch.Scan.Items) - next);
             var chunk = batch.Chunk with { First = next, Count = count, Offset = batch.Scan.Offsets.Count > 0 ? batch.Scan.Offsets[(int)(next / batch.Stride)] : 0 };
             next += count;
             // Of a retry, chunks without an item that is wanted are not worth a message; the last one is made all the same, so that its end is seen.
@@ -89,6 +89,10 @@ public sealed class BatchJobExecutor(
         if (made.Count > 0)
             await submitter.SubmitChildrenAsync(attempt.Job, made, cancellationToken);
     }
+
+    private static long EndOf(PreparedBatch batch, Standing state, long first) => batch.Scan.Borders is { } borders && batch.Chunk.Batch.ChunkSize is null
+        ? borders.First(border => border > first)
+        : first + ChunkSize(batch, state);
 
     /// <summary>As many items as take about two seconds by what the chunks so far took: few enough that progress is seen and little is lost with a worker, enough that the chunk's own cost does not count.</summary>
     private static long ChunkSize(PreparedBatch batch, Standing state)

@@ -34,6 +34,10 @@ public sealed class BatchSources(IArtifactStore artifacts, Predictor predictor, 
         return head[0] == (byte)'{' ? BatchFormat.Jsonl : BatchFormat.Csv;
     }
 
+    /// <summary>The model that the requests of an OpenAI batch file name, and the address that they are for: those of its first line.</summary>
+    /// <exception cref="ProblemException"><c>dataset_empty</c>, or what is wrong with the first line.</exception>
+    public static Task<(string Model, string Url)> ReadOpenAiHeadAsync(string path, CancellationToken cancellationToken) => JsonLinesSource.HeadAsync(path, cancellationToken);
+
     /// <summary>Opens the source of a batch whose file and format are known.</summary>
     internal async Task<IItemSource> OpenAsync(BatchInput input, string? datasetArtifact, ServedModel model, CancellationToken cancellationToken)
     {

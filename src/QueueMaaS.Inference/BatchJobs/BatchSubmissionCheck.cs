@@ -55,7 +55,7 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
     };
 
     /// <summary>A time such as <c>90m</c>, <c>24h</c> or <c>7d</c>; null where it is none.</summary>
-    internal static TimeSpan? Window(string text) =>
+    public static TimeSpan? Window(string text) =>
         text.Length > 1 && double.TryParse(text[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number > 0
             ? text[^1] switch
             {
@@ -98,6 +98,8 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
             throw Invalid("completionWindow", "a number with `s`, `m`, `h` or `d` behind it, such as `24h`");
         if (batch.Url is { } url && (!Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")))
             throw Invalid("url", "an absolute http or https address");
+        if (batch.Metadata is { } metadata && (metadata.Count > 16 || metadata.Any(static pair => pair.Key.Length > 64 || pair.Value.Length > 512)))
+            throw Invalid("metadata", "at most 16 pairs, of names up to 64 characters and values up to 512");
         if (batch is { Format: BatchFormat.OpenAi, Output: not BatchOutputFormat.Jsonl })
             throw Invalid("output", "`jsonl` for OpenAI's batch files");
     }

@@ -25,8 +25,8 @@ public sealed partial class JobStore
     public Task<JobRecord?> PauseAsync(string tenant, string id, string by, CancellationToken cancellationToken) =>
         HoldAsync(tenant, id, JobState.Paused, by, "paused by request", static job =>
         {
-            // Only a training can store where it stands; what else runs is soon over.
-            if (job.State == JobState.Running && job.Kind != JobKind.Training)
+            // Only a training can store where it stands, and a batch job stands in its chunks; what else runs is soon over.
+            if (job.State == JobState.Running && job.Kind is not (JobKind.Training or JobKind.Batch))
                 return false;
             // A pause costs no attempt.
             if (job.State == JobState.Running)

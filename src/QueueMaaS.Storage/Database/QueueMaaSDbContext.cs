@@ -22,6 +22,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
     public DbSet<ScheduleRow> Schedules => Set<ScheduleRow>();
     public DbSet<UnprocessableRow> Unprocessable => Set<UnprocessableRow>();
     public DbSet<WebhookEndpoint> Endpoints => Set<WebhookEndpoint>();
+    public DbSet<FileRow> Files => Set<FileRow>();
     public DbSet<EventRelayRow> Relay => Set<EventRelayRow>();
 
     private bool IsSqlite => Database.ProviderName?.EndsWith("Sqlite", StringComparison.Ordinal) ?? false;
@@ -97,6 +98,12 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
         {
             dataset.ToTable("dataset_versions");
             dataset.HasKey(d => new { d.Tenant, d.Name, d.Version });
+        });
+        modelBuilder.Entity<FileRow>(file =>
+        {
+            file.ToTable("files");
+            file.HasKey(f => new { f.Tenant, f.Id });
+            file.HasIndex(f => new { f.Tenant, f.CreatedAt, f.Id }).HasDatabaseName("ix_files_listing");
         });
     }
 

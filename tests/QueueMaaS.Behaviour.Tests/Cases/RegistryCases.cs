@@ -161,6 +161,15 @@ public abstract class RegistryCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_form_over_the_limit_is_refused_with_the_limit()
+    {
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(new byte[4_100_000]), "model", "model.onnx" } };
+        using var response = await service.Http.PutAsync("v1/models/bad", form, Cancel);
+        var problem = await Requests.ProblemAsync(response);
+        (problem.Status, problem.Code).ShouldBe((413, ProblemCodes.TooLarge));
+    }
+
+    [Fact]
     public async Task A_zip_that_is_no_whole_model_is_refused()
     {
         var model = TestModels.WithWeightsBeside("w.bin");

@@ -36,7 +36,11 @@ internal sealed record ItemGroup(IReadOnlyList<Item> Items, PreparedRequest? Row
 /// <summary>What a source was found to hold.</summary>
 /// <param name="Items">How many items.</param>
 /// <param name="Offsets">For files that are read from the front: where every n-th item begins, n being the stride of the scan. Empty for those that are read from anywhere.</param>
-internal sealed record SourceScan(long Items, IReadOnlyList<long> Offsets);
+internal sealed record SourceScan(long Items, IReadOnlyList<long> Offsets)
+{
+    /// <summary>Where chunks end, ascending, the last at the end of the items: of a source that is cheap to read in certain parts only. Null where any place will do.</summary>
+    public IReadOnlyList<long>? Borders { get; init; }
+}
 
 /// <summary>Where items come from. A source is opened anew for each chunk.</summary>
 internal interface IItemSource : IAsyncDisposable

@@ -1,21 +1,32 @@
 using System.Runtime.CompilerServices;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Tables;
+using QueueMaaS.Inference.Preparation;
 using QueueMaaS.Inference.Preparation.Tables;
 using QueueMaaS.Inference.Preparation.Texts;
+using QueueMaaS.Inference.Tensors;
 
 namespace QueueMaaS.Inference.BatchJobs.Sources;
 
 /// <summary>The rows of a Parquet file. A row group is read column by column; of each column no more than the chunk's rows are kept.</summary>
 internal sealed class ParquetSource : IItemSource
 {
+    private const long MinChunkRows = 8192;
+    private const long MaxChunkRows = 1 << 16;
+
     private readonly ParquetTable _table;
     private readonly RowMapper _mapper;
+    private readonly ModelSignature _model;
     private readonly BatchInput _input;
     private readonly Dictionary<string, ColumnType> _types;
 
-    private ParquetSource(ParquetTable table, RowMapper mapper, BatchInput input)
+    /// <summary>The rows are single-precision numbers for the model's only input: they are put side by side as they are read.</summary>
+    private readonly TensorSignature? _singles;
+
+    private ParquetSource(ParquetTable table, RowMapper mapper, BatchInput input, ModelSignature signature)
     {
+        _singles = mapper.IsPlain && signature.Inputs[0] is { Datatype: Datatypes.Fp32, Minimum: null, Shape.Count: 2 } only ? only : null;
+        _model = signature;
         _table = table;
         _mapper = mapper;
         _input = input;
@@ -34,7 +45,7 @@ internal sealed class ParquetSource : IItemSource
         var table = await ParquetTable.OpenAsync(path, cancellationToken);
         try
         {
-            return new(table, RowMapper.For(model, tokenizer, input, [.. table.Columns.Select(static column => column.Name)], "Parquet"), input);
+            return new(table, RowMapper.For(model, tokenizer, input, [.. table.Columns.Select(static column => column.Name)], "Parquet"), input, model.Signature);
         }
         catch
         {
@@ -46,8 +57,9 @@ internal sealed class ParquetSource : IItemSource
     public async Task<SourceScan> ScanAsync(int stride, long limit, CancellationToken cancellationToken)
     {
         var count = Math.Min(limit, _table.RowGroups.Sum());
+        var scan = new SourceScan(count, []) { Borders = Borders(count) };
         if (_input.IdColumn is not { } id)
-            return new(count, []);
+            return scan;
         var (seen, number) = (new SeenIds(), 0L);
         for (var group = 0; group < _table.RowGroups.Count && number < count; group++)
         {
@@ -58,7 +70,30 @@ internal sealed class ParquetSource : IItemSource
             }
         }
 
-        return new(count, []);
+        return scan;
+    }
+
+    /// <summary>Chunks are whole row groups, as many small ones as come to some thousand rows: a column of a row group is read as a whole or not at all.</summary>
+    private List<long> Borders(long count)
+    {
+        var (borders, end, open) = (new List<long>(), 0L, 0L);
+        foreach (var rows in _table.RowGroups)
+        {
+            // One that is very large is read again for each of its parts, so that memory stays bounded.
+            for (var left = rows; left > 0;)
+            {
+                var taken = Math.Min(left, MaxChunkRows);
+                (left, end, open) = (left - taken, end + taken, open + taken);
+                if (open < MinChunkRows && left == 0)
+                    continue;
+                borders.Add(end);
+                open = 0;
+            }
+        }
+
+        if (borders.Count == 0 || borders[^1] < count)
+            borders.Add(Math.Max(count, end));
+        return borders;
     }
 
     public async IAsyncEnumerable<ItemGroup> ReadAsync(long first, long offset, int count, int size, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -71,7 +106,7 @@ internal sealed class ParquetSource : IItemSource
             var (from, to) = ((int)Math.Max(0, at - begin), (int)Math.Min(_table.RowGroups[group], end - begin));
             if (from >= to)
                 continue;
-            var columns = await ReadColumnsAsync(group, from, to, cancellationToken);
+            var columns = _singles is null ? await ReadColumnsAsync(group, from, to, cancellationToken) : await ReadSinglesAsync(group, from, to, cancellationToken);
             for (var row = 0; row < to - from; row++)
             {
                 rows.Add(new(at++, columns, row));
@@ -98,6 +133,8 @@ internal sealed class ParquetSource : IItemSource
         var own = rows.ToArray();
         return GroupBuilder.Build(items, places =>
         {
+            if (_singles is not null)
+                return Singles(own, items, places);
             long[] numbers = [.. places.Select(i => items[i].Number)];
             if (!_mapper.IsPlain)
                 return _mapper.Encode([.. places.Select(i => own[i].Columns.Cells(own[i].Index))], numbers);
@@ -118,6 +155,56 @@ internal sealed class ParquetSource : IItemSource
         });
     }
 
+    private PreparedRequest Singles(Row[] rows, Item[] items, IReadOnlyList<int> places)
+    {
+        var width = _mapper.Columns.Count;
+        var bytes = GC.AllocateUninitializedArray<byte>(places.Count * width * sizeof(float));
+        var target = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
+        for (var i = 0; i < places.Count; i++)
+        {
+            var row = rows[places[i]].Columns.Singles.AsSpan(rows[places[i]].Index * width, width);
+            row.CopyTo(target[(i * width)..]);
+            // One look at the sum is enough for rows that are in order.
+            if (!float.IsFinite(System.Numerics.Tensors.TensorPrimitives.SumOfMagnitudes<float>(row)))
+                RequireFinite(row, items[places[i]].Number);
+        }
+
+        return InferenceRequestCheck.FromTable(_model, [TensorBuffer.OfBytes(_singles!.Name, TensorDatatype.Find(Datatypes.Fp32)!, [places.Count, width], bytes)]);
+    }
+
+    private void RequireFinite(ReadOnlySpan<float> row, long number)
+    {
+        for (var column = 0; column < row.Length; column++)
+        {
+            if (float.IsFinite(row[column]))
+                continue;
+            var name = _mapper.Columns[column].Name;
+            throw new ProblemException(
+                ProblemCodes.RowInvalid, $"Row {number} of the Parquet file: `{name}` {(float.IsNaN(row[column]) ? "is empty; a number is needed" : "is beyond single precision, which the model's input takes")}.", ("row", number), ("column", name));
+        }
+    }
+
+    private async Task<Columns> ReadSinglesAsync(int group, int from, int to, CancellationToken cancellationToken)
+    {
+        var width = _mapper.Columns.Count;
+        var columns = new Columns(0) { Singles = GC.AllocateUninitializedArray<float>(checked((to - from) * width)) };
+        for (var column = 0; column < width; column++)
+        {
+            var values = await _table.ReadSinglesAsync(group, _mapper.Columns[column].Name, cancellationToken);
+            for (var row = from; row < to; row++)
+                columns.Singles[((row - from) * width) + column] = values[row];
+        }
+
+        await ReadNamesAsync(columns, group, from, to, cancellationToken);
+        return columns;
+    }
+
+    private async Task ReadNamesAsync(Columns columns, int group, int from, int to, CancellationToken cancellationToken)
+    {
+        columns.Ids = _input.IdColumn is { } id ? (await TextsAsync(group, id, cancellationToken))[from..to] : null;
+        columns.Labels = _input.LabelColumn is { } label ? (await TextsAsync(group, label, cancellationToken))[from..to] : null;
+    }
+
     private async Task<Columns> ReadColumnsAsync(int group, int from, int to, CancellationToken cancellationToken)
     {
         var columns = new Columns(_mapper.Columns.Count);
@@ -134,8 +221,7 @@ internal sealed class ParquetSource : IItemSource
                 columns.Texts[i] = (await _table.ReadTextsAsync(group, name, cancellationToken))[from..to];
         }
 
-        columns.Ids = _input.IdColumn is { } id ? (await TextsAsync(group, id, cancellationToken))[from..to] : null;
-        columns.Labels = _input.LabelColumn is { } label ? (await TextsAsync(group, label, cancellationToken))[from..to] : null;
+        await ReadNamesAsync(columns, group, from, to, cancellationToken);
         return columns;
     }
 
@@ -154,6 +240,9 @@ internal sealed class ParquetSource : IItemSource
         public double[]?[] Numbers { get; } = new double[]?[count];
         public string?[]?[] Texts { get; } = new string?[]?[count];
         public bool?[]?[] Booleans { get; } = new bool?[]?[count];
+
+        /// <summary>All columns side by side, row by row, where they are single-precision numbers; then the arrays above are empty.</summary>
+        public float[] Singles { get; init; } = [];
         public string?[]? Ids { get; set; }
         public string?[]? Labels { get; set; }
 
