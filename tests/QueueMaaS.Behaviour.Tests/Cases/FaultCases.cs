@@ -1,6 +1,9 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Data.Arrays;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -61,6 +64,46 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
         var undisturbed = Requests.Output<TrainingOutput>(await processes.Api.WaitAsync(other.Id, Cancel));
         interrupted.WeightsArtifact.ShouldBe(undisturbed.WeightsArtifact);
         interrupted.History.Select(e => e.Loss).ShouldBe(undisturbed.History.Select(e => e.Loss));
+    }
+
+    [Fact]
+    public async Task A_batch_job_whose_worker_broker_and_database_die_in_the_middle_gives_the_same_bytes_as_an_undisturbed_one()
+    {
+        await processes.Api.UploadModelAsync("batch-fault", new MemoryStream(TestModels.Double()), Cancel);
+        var rows = new float[600_000];
+        for (var i = 0; i < rows.Length; i++)
+            rows[i] = i * 0.25f;
+        byte[] file = [.. NpyHeader.Write(Datatypes.Fp32, [rows.Length / 2, 2]), .. MemoryMarshal.AsBytes(rows.AsSpan())];
+        var artifact = (await processes.Api.UploadArtifactAsync(new MemoryStream(file), Cancel)).Id;
+        var input = new BatchInput { Model = "batch-fault", Artifact = artifact, ChunkSize = 4000, Concurrency = 2 };
+        var worker = processes.Start("inference");
+        var job = await processes.Api.SubmitAsync(QueueMaaSClient.Batch(input), cancellationToken: Cancel);
+
+        await DoneAsync(job.Id, 20_000);
+        worker.KillHard();
+        processes.Start("inference");
+        await DoneAsync(job.Id, 60_000);
+        await processes.Servers.RestartRabbitMqAsync(Cancel);
+        await DoneAsync(job.Id, 100_000);
+        await processes.Servers.RestartPostgreSqlAsync(Cancel);
+
+        var disturbed = Requests.Output<BatchOutput>(await processes.WaitThroughOutagesAsync(job.Id));
+        (disturbed.Items, disturbed.Succeeded, disturbed.Failed).ShouldBe((300_000, 300_000, 0));
+        var undisturbed = Requests.Output<BatchOutput>(await processes.WaitThroughOutagesAsync((await processes.Api.SubmitAsync(QueueMaaSClient.Batch(input), cancellationToken: Cancel)).Id));
+        // Artifacts are named by the hash of their content.
+        disturbed.OutputArtifact.ShouldBe(undisturbed.OutputArtifact);
+        disturbed.ErrorArtifact.ShouldBe(undisturbed.ErrorArtifact);
+    }
+
+    private async Task DoneAsync(string id, long items)
+    {
+        while (true)
+        {
+            var job = await processes.GetThroughOutagesAsync(id, wait: 1);
+            if (job.State is JobState.Succeeded || job.Progress?.Deserialize<BatchProgress>(QueueMaaSJson.Relaxed) is { } progress && progress.Done >= items)
+                return;
+            job.State.ShouldNotBe(JobState.Failed, job.Error?.Message);
+        }
     }
 
     [Fact]

@@ -39,6 +39,29 @@ public sealed class WorkerProcesses : IAsyncLifetime
     public async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) =>
         JsonSerializer.Deserialize<IReadOnlyList<JobEvent>>(await _http!.GetStringAsync($"v1/jobs/{id}/history"), QueueMaaSJson.Relaxed)!;
 
+    /// <summary>A job as it is, or once it has ended; asked again while a server is away.</summary>
+    public async Task<Job> GetThroughOutagesAsync(string id, int wait)
+    {
+        while (true)
+        {
+            using var response = await _http!.GetAsync($"v1/jobs/{id}?wait={wait}");
+            if (response.IsSuccessStatusCode)
+                return JsonSerializer.Deserialize<Job>(await response.Content.ReadAsStringAsync(), QueueMaaSJson.Relaxed)!;
+            response.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+        }
+    }
+
+    /// <summary>A job once it has ended, through outages of the servers.</summary>
+    public async Task<Job> WaitThroughOutagesAsync(string id)
+    {
+        while (true)
+        {
+            var job = await GetThroughOutagesAsync(id, wait: 10);
+            if (job.FinishedAt is not null)
+                return job;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var process in _started)
