@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using QueueMaaS.Training.Runtime;
 using QueueMaaS.Training.Running;
+using QueueMaaS.Training.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

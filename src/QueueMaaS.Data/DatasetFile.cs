@@ -118,6 +118,9 @@ public static class DatasetFile
     private static TableData Join(string format, IReadOnlyList<(string Split, (string[] Names, List<string?>[] Columns) Part)> parts)
     {
         var names = parts[0].Part.Names;
+        // One line without a delimiter is some text, not a table without rows.
+        if (format == "csv" && names.Length == 1 && parts.All(p => p.Part.Columns[0].Count == 0))
+            throw new ProblemException(ProblemCodes.DatasetFormatUnknown, "The upload is in no known data set format: it is one line of text. Known are zips of images, CSV with a header and rows, Parquet, JSON Lines, and NumPy arrays.");
         if (names.Length == 0 || parts.Sum(p => p.Part.Columns.Length == 0 ? 0 : p.Part.Columns[0].Count) == 0)
             throw new ProblemException(ProblemCodes.DatasetEmpty, "The data set is empty: the table has no rows.");
         if (names.GroupBy(n => n, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)

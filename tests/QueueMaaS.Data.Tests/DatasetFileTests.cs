@@ -134,6 +134,7 @@ public sealed class DatasetFileTests : IDisposable
     [Theory]
     [InlineData("", "dataset_empty")]
     [InlineData("a,b\n", "dataset_empty")]
+    [InlineData("not a table", "dataset_format_unknown")]
     [InlineData("a,a\n1,2\n", "column_invalid")]
     [InlineData("a,b\n1,2,3\n", "archive_invalid")]
     public void A_table_that_is_none_is_refused(string csv, string code) => ShouldFail(() => DatasetFile.ReadTable(Write("t.csv", csv)), code);

@@ -133,7 +133,8 @@ public abstract class CatalogCases(ServiceFixture service)
     [Fact]
     public async Task An_archive_that_cannot_be_trained_on_is_refused_as_a_data_set()
     {
-        (await UploadDatasetAsync("not a zip"u8.ToArray())).ShouldBe((422, ProblemCodes.ArchiveInvalid));
+        (await UploadDatasetAsync("not a zip"u8.ToArray())).ShouldBe((422, ProblemCodes.DatasetFormatUnknown));
+        (await UploadDatasetAsync("PK\u0003\u0004 no more of it"u8.ToArray())).ShouldBe((422, ProblemCodes.ArchiveInvalid));
         (await UploadDatasetAsync(Zip(("train/a/1.png", 10), ("../../etc/1.png", 10)))).ShouldBe((422, ProblemCodes.ArchivePathEscape));
         (await UploadDatasetAsync(Zip(("train/a/1.png", 0), ("train/b/bomb.png", 300_000_000)))).ShouldBe((413, ProblemCodes.ArchiveTooLarge));
         (await UploadDatasetAsync(Zip())).Code.ShouldBeOneOf(ProblemCodes.DatasetEmpty, ProblemCodes.DatasetFormatUnknown);
