@@ -62,7 +62,7 @@ if [ "${1:-}" = faults ]; then
   mkdir -p "$results"
   rm -f "$results/faults.txt"
   status=0
-  QUEUEMAAS_FAULTS=${QUEUEMAAS_FAULTS:-200} QUEUEMAAS_FAULT_JOBS=${QUEUEMAAS_FAULT_JOBS:-20000} QUEUEMAAS_FAULT_REPORT=$results/faults.txt \
+  QUEUEMAAS_FAULTS=${QUEUEMAAS_FAULTS:-200} QUEUEMAAS_FAULT_JOBS=${QUEUEMAAS_FAULT_JOBS:-20000} QUEUEMAAS_FAULT_RECOVERY=${QUEUEMAAS_FAULT_RECOVERY:-30} QUEUEMAAS_FAULT_REPORT=$results/faults.txt \
     dotnet "$servers" exec dotnet tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll -class '*FaultSuite' -noColor </dev/null || status=$?
   [ -f "$results/faults.txt" ] && cat "$results/faults.txt"
   exit "$status"
