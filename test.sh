@@ -4,6 +4,7 @@
 #
 #   ./test.sh                   everything
 #   ./test.sh --filter NAME     only the test projects with NAME in their name, without the format check
+#   ./test.sh faults            the fault suite in full (200 faults, 20,000 jobs; QUEUEMAAS_FAULTS, _FAULT_JOBS, _FAULT_SEED change that), which the others run in short
 #
 # QUEUEMAAS_TEST_SERVERS=containers|local fixes where the servers come from (see tests/QueueMaaS.TestServers).
 set -euo pipefail
@@ -55,12 +56,24 @@ if [ "${1:-}" = --run-projects ]; then
   exit 0
 fi
 
+if [ "${1:-}" = faults ]; then
+  dotnet build tests/QueueMaaS.TestServers --configuration "$configuration" --nologo --verbosity quiet
+  dotnet build tests/QueueMaaS.Behaviour.Tests --configuration "$configuration" --nologo --verbosity quiet
+  mkdir -p "$results"
+  rm -f "$results/faults.txt"
+  status=0
+  QUEUEMAAS_FAULTS=${QUEUEMAAS_FAULTS:-200} QUEUEMAAS_FAULT_JOBS=${QUEUEMAAS_FAULT_JOBS:-20000} QUEUEMAAS_FAULT_RECOVERY=${QUEUEMAAS_FAULT_RECOVERY:-30} QUEUEMAAS_FAULT_REPORT=$results/faults.txt \
+    dotnet "$servers" exec dotnet tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll -class '*FaultSuite' -noColor </dev/null || status=$?
+  [ -f "$results/faults.txt" ] && cat "$results/faults.txt"
+  exit "$status"
+fi
+
 filter=
 format=0
 case "${1:-}" in
   "") ;;
   --filter) filter=${2:?--filter needs a name} ;;
-  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME]" ;;
+  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME | faults]" ;;
 esac
 
 projects=()

@@ -7,7 +7,7 @@ public static class ProblemStatus
     public static int Of(string code) => code switch
     {
         ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.UploadNotFound or ProblemCodes.CheckpointNotFound or ProblemCodes.NotFound
-                    or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound => 404,
+            or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound => 404,
         ProblemCodes.JobStateConflict or ProblemCodes.IdempotencyConflict or ProblemCodes.UploadOffsetConflict => 409,
         ProblemCodes.TooLarge or ProblemCodes.ArchiveTooLarge => 413,
         ProblemCodes.UnsupportedEncoding or ProblemCodes.UnsupportedMediaType => 415,

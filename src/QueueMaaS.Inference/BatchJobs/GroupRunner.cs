@@ -1,6 +1,6 @@
 using QueueMaaS.Contracts;
-using QueueMaaS.Inference.BatchJobs.Sources;
 using QueueMaaS.Inference.Batching;
+using QueueMaaS.Inference.BatchJobs.Sources;
 using QueueMaaS.Inference.Preparation;
 using QueueMaaS.Inference.Tensors;
 

@@ -40,14 +40,12 @@ public static class JobJson
         Raw(json, "output", job.Output);
         Raw(json, "error", job.Error);
         Raw(json, "tags", job.Tags);
-        if (job.Rules is not null)
-            Write(json, job.GetRules());
-        if (job.GroupId is not null)
-            json.WriteString("group", job.GroupId);
+        if (job.Rules is not null || job.GroupId is not null)
+            Write(json, job.GetRules(), job.GroupId);
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, JobRules rules)
+    private static void Write(Utf8JsonWriter json, JobRules rules, string? group)
     {
         if (rules.After is { } after)
         {
@@ -55,6 +53,8 @@ public static class JobJson
             JsonSerializer.Serialize(json, after, QueueMaaSJson.Relaxed);
         }
 
+        if (group is not null)
+            json.WriteString("group", group);
         if (rules.Schedule is not null)
             json.WriteString("schedule", rules.Schedule);
         if (rules.ReplayOf is not null)

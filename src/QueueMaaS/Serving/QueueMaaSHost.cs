@@ -83,6 +83,7 @@ public static partial class QueueMaaSHost
     {
         var options = app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value;
         await using var context = await app.Services.GetRequiredService<IDbContextFactory<QueueMaaSDbContext>>().CreateDbContextAsync(cancellationToken);
+        await RefuseNewerAsync(context, cancellationToken);
         if (options.MigrateAtStart ?? options.PostgreSql is null)
         {
             await context.Database.MigrateAsync(cancellationToken);
@@ -92,6 +93,16 @@ public static partial class QueueMaaSHost
         var pending = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).ToArray();
         if (pending.Length > 0)
             throw new SettingsException($"The database lacks {pending.Length} migration(s), from `{pending[0]}` on. Run `queuemaas migrate` with the same settings first, or set Storage__MigrateAtStart=true.");
+    }
+
+    /// <summary>An older program on a newer schema could write rows that the newer one cannot read.</summary>
+    private static async Task RefuseNewerAsync(QueueMaaSDbContext context, CancellationToken cancellationToken)
+    {
+        if (!await context.Database.CanConnectAsync(cancellationToken))
+            return;
+        var known = context.Database.GetMigrations().ToHashSet(StringComparer.Ordinal);
+        if ((await context.Database.GetAppliedMigrationsAsync(cancellationToken)).FirstOrDefault(applied => !known.Contains(applied)) is { } newer)
+            throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has the migration `{newer}`, which this one does not know). Run that version or a later one; going back needs a restored backup.");
     }
 
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)

@@ -75,6 +75,14 @@ public sealed class RabbitMqCases(ServersService service)
     }
 
     [Fact]
+    public async Task The_description_of_the_bus_is_valid_AsyncAPI()
+    {
+        var (exitCode, output) = await Node.RunAsync("asyncapi.mjs", "", Path.Combine(Node.RepositoryRoot(), "docs", "asyncapi.yaml"));
+        exitCode.ShouldBe(0, output);
+        output.ShouldBe("valid");
+    }
+
+    [Fact]
     public async Task A_node_producer_is_told_why_its_job_is_refused()
     {
         var (exitCode, output) = await Node.RunAsync("produce.mjs", """{"kind":"inference","input":{"model":"no-such-model","inputs":[]}}""", service.RabbitMq!);

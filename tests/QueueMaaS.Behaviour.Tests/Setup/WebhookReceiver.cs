@@ -48,6 +48,9 @@ public sealed class WebhookReceiver : IAsyncDisposable
     /// <summary>Requests to a path that no test has taken yet.</summary>
     public int Waiting(string path) => Channel(path).Reader.Count;
 
+    /// <summary>The next request to a path that has come already; null where there is none.</summary>
+    public ReceivedWebhook? TryTake(string path) => Channel(path).Reader.TryRead(out var webhook) ? webhook : null;
+
     public Task StartAsync() => _app.StartAsync();
 
     /// <summary>The next request to a path.</summary>

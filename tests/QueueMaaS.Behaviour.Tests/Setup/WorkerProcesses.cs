@@ -78,9 +78,9 @@ public sealed class WorkerProcess
 {
     private readonly Process _process;
 
-    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings)
+    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings, string? url = null)
     {
-        Url = $"http://127.0.0.1:{FreePort()}/";
+        Url = url ?? $"http://127.0.0.1:{FreePort()}/";
         var program = Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll");
         var start = new ProcessStartInfo("dotnet", [program, "serve", "--roles", roles]) { UseShellExecute = false };
         var own = new Dictionary<string, string>(settings)
@@ -91,7 +91,9 @@ public sealed class WorkerProcess
             ["Jobs:Lease"] = "00:00:03",
             ["Jobs:TrainingLease"] = "00:00:04",
             ["Jobs:RedispatchAfter"] = "00:00:03",
-            ["Logging:LogLevel:Default"] = "Error",
+            ["Webhooks:AllowPrivateTargets"] = "true",
+            ["Logging:LogLevel:Default"] = "Critical",
+            ["Logging:LogLevel:Microsoft"] = "Critical",
             ["Logging:LogLevel:MassTransit"] = "None",
         };
         foreach (var (name, value) in own)
@@ -100,6 +102,8 @@ public sealed class WorkerProcess
     }
 
     public string Url { get; }
+
+    public int Id => _process.Id;
 
     /// <summary>As <c>kill -9</c>: the process gets no chance to tell anyone.</summary>
     public void KillHard()
