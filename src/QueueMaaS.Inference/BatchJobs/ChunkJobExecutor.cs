@@ -32,7 +32,8 @@ public sealed class ChunkJobExecutor(IModelCatalog models, Predictor predictor, 
         var running = new Queue<Task<ItemResult[]>>();
         try
         {
-            await foreach (var group in source.ReadAsync(chunk.First, chunk.Offset, chunk.Count, chunk.GroupSize, cancellationToken))
+            // Smaller groups where an attempt before ran out of memory.
+            await foreach (var group in source.ReadAsync(chunk.First, chunk.Offset, chunk.Count, Math.Max(1, chunk.GroupSize / attempt.BatchDivisor), cancellationToken))
             {
                 if (running.Count == GroupsAtOnce)
                     results.Add(await running.Dequeue());

@@ -41,6 +41,12 @@ internal static partial class OnnxFailure
     public static ProblemException OnRun(OnnxRuntimeException exception)
     {
         var message = Clean(exception.Message, path: null);
+        if (message.Contains("Failed to allocate memory", StringComparison.OrdinalIgnoreCase) || message.Contains("bad_alloc", StringComparison.Ordinal) || message.Contains("bad allocation", StringComparison.Ordinal))
+        {
+            return new(Problem.Create(
+                ProblemCodes.OutOfMemory, $"The worker's memory did not suffice for the model's computation on this input: {message} Send fewer rows at a time, set a smaller `batching.maxBatchSize`, or give the worker more memory."), exception);
+        }
+
         return new(Problem.Create(
             ProblemCodes.ModelExecutionFailed, $"The model's computation failed on this input: {message} Check the input's values and sizes against what the model was made for."), exception);
     }

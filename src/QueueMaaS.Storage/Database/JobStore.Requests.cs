@@ -45,6 +45,7 @@ public sealed partial class JobStore
         foreach (var job in failed.Append(row))
         {
             job.Attempt = 0;
+            job.DueAt = _time.GetUtcNow();
             job.Error = null;
             job.FinishedAt = null;
             changes.To(job, JobState.Queued, by, reason: "requeued by request");

@@ -46,8 +46,11 @@ internal sealed class TrainingJobExecutor(
     {
         var job = attempt.Job;
         var input = SubmissionReader.ReadInput<TrainingInput>(JsonElement.Parse(job.Input));
+        // An attempt before ran out of memory: with batches half as large it begins anew, since its states count in batches of the old size.
+        if (attempt.BatchDivisor > 1)
+            input = input with { BatchSize = Math.Max(1, TrainingSettings.From(input).BatchSize / attempt.BatchDivisor) };
         var settings = TrainingSettings.From(input);
-        var resume = await checkpoints.FindLatestAsync(job.Id, cancellationToken);
+        var resume = attempt.BatchDivisor > 1 ? null : await checkpoints.FindLatestAsync(job.Id, cancellationToken);
         // A training that goes on keeps to the version that it began with.
         var dataset = await datasets.RequireAsync(job.Tenant, resume?.Dataset ?? input.Dataset, cancellationToken);
         var reference = $"{dataset.Name}@{dataset.Version}";
