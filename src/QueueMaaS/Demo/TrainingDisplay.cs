@@ -61,7 +61,8 @@ internal static class TrainingDisplay
         await WaitForAcceptanceAsync(api, id, cancellationToken);
         await foreach (var e in api.EventsAsync(id, after: 0, cancellationToken))
         {
-            if (e.Data is { } data)
+            // Other events have data of their own kind: a checkpoint's, for example.
+            if (e is { Type: "progress", Data: { } data })
                 yield return data.Deserialize<TrainingProgress>(QueueMaaSJson.Relaxed)!;
         }
     }

@@ -138,7 +138,8 @@ public sealed class ServerSpace : IAsyncDisposable
     {
         var servers = await TestServers.StartAsync(Console.WriteLine, CancellationToken.None);
         var database = $"queuemaas_{Guid.NewGuid():n}";
-        await using var connection = new NpgsqlConnection(servers.PostgreSql);
+        // Not of a pool: a test before may have restarted the server, and the pool would not know.
+        await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(servers.PostgreSql) { Pooling = false }.ConnectionString);
         await connection.OpenAsync();
         await using var command = new NpgsqlCommand($"create database {database}", connection);
         await command.ExecuteNonQueryAsync();
