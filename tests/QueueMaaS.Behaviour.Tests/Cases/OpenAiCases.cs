@@ -95,7 +95,8 @@ public abstract class OpenAiCases(ServiceFixture service)
     [Fact]
     public async Task A_cancelled_batch_keeps_what_was_done_in_both_files()
     {
-        var lines = string.Join('\n', Enumerable.Range(1, 20_000).Select(i => $$"""{"custom_id":"r{{i}}","method":"POST","url":"/v1/inference","body":{"model":"double","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[{{i}},0]}] } }"""));
+        await service.Api.UploadModelAsync("slow", new MemoryStream(TestModels.Slow()), Cancel);
+        var lines = string.Join('\n', Enumerable.Range(1, 20_000).Select(i => $$"""{"custom_id":"r{{i}}","method":"POST","url":"/v1/inference","body":{"model":"slow","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[{{i}},0]}] } }"""));
         var file = await UploadAsync(lines, "v1/files");
         using var created = await service.Http.PostAsync("v1/batches", Requests.Json($$"""{"input_file_id":"{{file}}","endpoint":"/v1/inference","completion_window":"24h"}"""), Cancel);
         var id = JsonElement.Parse(await created.Content.ReadAsStringAsync(Cancel)).GetProperty("id").GetString()!;

@@ -74,6 +74,34 @@ public static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>Takes x of [N, 2] through ten layers of 1,200 units: some 29 million operations a row, in a file of a few hundred bytes.</summary>
+    public static byte[] Slow()
+    {
+        const long Width = 1200;
+        var model = ModelProto.Parser.ParseFrom(Model("ConstantOfShape", Value("x"), Value("y"), node => node.Input.Add("square")));
+        var graph = model.Graph;
+        graph.Node[0].Output[0] = "layer";
+        AddNode(graph, "ConstantOfShape", ["wide"], "in");
+        AddNode(graph, "ConstantOfShape", ["narrow"], "out");
+        AddNode(graph, "MatMul", ["x", "in"], "h0");
+        for (var i = 0; i < 10; i++)
+        {
+            AddNode(graph, "MatMul", [$"h{i}", "layer"], $"m{i}");
+            AddNode(graph, "Sin", [$"m{i}"], $"h{i + 1}");
+        }
+
+        AddNode(graph, "MatMul", ["h10", "out"], "y");
+        foreach (var (name, rows, columns) in new[] { ("square", Width, Width), ("wide", 2L, Width), ("narrow", Width, 2L) })
+        {
+            var shape = new TensorProto { Name = name, DataType = (int)TensorProto.Types.DataType.Int64 };
+            shape.Dims.Add(2);
+            shape.Int64Data.AddRange([rows, columns]);
+            graph.Initializer.Add(shape);
+        }
+
+        return model.ToByteArray();
+    }
+
     private static void Shape(ValueInfoProto value, long[] shape)
     {
         value.Type.TensorType.Shape = new TensorShapeProto();
@@ -82,7 +110,7 @@ public static class TestModels
 
     private static void AddNode(GraphProto graph, string operation, string[] inputs, string output)
     {
-        var node = new NodeProto { OpType = operation, Name = operation.ToLowerInvariant() };
+        var node = new NodeProto { OpType = operation, Name = $"make-{output}" };
         node.Input.AddRange(inputs);
         node.Output.Add(output);
         graph.Node.Add(node);
