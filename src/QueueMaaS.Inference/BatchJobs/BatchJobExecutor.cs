@@ -16,6 +16,7 @@ public sealed class BatchJobExecutor(
 {
     private const int DefaultConcurrency = 8;
     private const int MaxChunk = 1 << 16;
+    private const int FirstRows = 2048;
     private static readonly TimeSpan ChunkTime = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ReportEvery = TimeSpan.FromMilliseconds(500);
@@ -99,7 +100,8 @@ public sealed class BatchJobExecutor(
     {
         if (batch.Chunk.Batch.ChunkSize is { } given)
             return given;
-        var wanted = (long)((state.ItemsPerSecond ?? 0) * ChunkTime.TotalSeconds);
+        // Before anything was measured, rows that are read from anywhere are taken to be light, items that have to be decoded are not.
+        var wanted = state.ItemsPerSecond is { } speed ? (long)(speed * ChunkTime.TotalSeconds) : batch.Chunk.Batch.Format == BatchFormat.Npy ? FirstRows : 0;
         return Math.Clamp(wanted / batch.Stride, 1, Math.Max(1, MaxChunk / batch.Stride)) * batch.Stride;
     }
 

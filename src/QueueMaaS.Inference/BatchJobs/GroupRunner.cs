@@ -14,6 +14,33 @@ namespace QueueMaaS.Inference.BatchJobs;
 /// <param name="Error">Why it failed.</param>
 internal readonly record struct ItemResult(Item Item, PreparedRequest? Request, IReadOnlyList<TensorBuffer>? Outputs, BatchReceipt? Batch, Problem? Error);
 
+/// <summary>What a group gave: item by item, or as a whole.</summary>
+/// <param name="Group">The group.</param>
+/// <param name="Items">The results of its items; null where <paramref name="Whole"/> has them.</param>
+/// <param name="Whole">Outputs with one row for each item, all of which succeeded; null where <paramref name="Items"/> has them.</param>
+internal sealed record GroupResults(ItemGroup Group, ItemResult[]? Items, BatchResponse? Whole)
+{
+    /// <summary>The results item by item.</summary>
+    public IEnumerable<ItemResult> Each()
+    {
+        if (Items is not null)
+        {
+            foreach (var item in Items)
+                yield return item;
+            yield break;
+        }
+
+        long[][] shapes = [.. Whole!.Outputs.Select(static output => output.ShapeOf(1))];
+        for (var i = 0; i < Group.Items.Count; i++)
+        {
+            var own = new TensorBuffer[shapes.Length];
+            for (var output = 0; output < own.Length; output++)
+                own[output] = Whole.Outputs[output].Slice(i, 1, shapes[output]);
+            yield return new(Group.Items[i], Group.Rows, own, Whole.Receipt, null);
+        }
+    }
+}
+
 /// <summary>
 /// Computes a group of items: all of equal shapes in one run, always the same ones together, so that a job that is taken over gives the same bytes. A run that fails is repeated in halves, until the
 /// culprit stands alone. The runs go through the model's batcher, so interactive requests, which have a higher priority, come between them.
@@ -23,7 +50,28 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
     // Set once the outputs turn out not to have a row for each input row.
     private volatile bool _single = model.IsSingle;
 
-    public async Task<ItemResult[]> RunAsync(ItemGroup group, CancellationToken cancellationToken)
+    /// <summary>Computes a group. Where all its items are rows of one tensor and all is well, the outputs are given as a whole.</summary>
+    public async Task<GroupResults> RunAsync(ItemGroup group, CancellationToken cancellationToken)
+    {
+        if (group.Rows is { Batchable: true, UnpaddedLength: null } rows && rows.Rows == group.Items.Count && !_single)
+        {
+            try
+            {
+                var response = await host.RunAsync(model, rows with { Batchable = false }, call, cancellationToken);
+                if (HaveRows(response, rows.Rows))
+                    return new(group, null, response);
+                _single = true;
+            }
+            catch (ProblemException exception) when (IsItemsFault(exception))
+            {
+                // The culprit is looked for below.
+            }
+        }
+
+        return new(group, await RunItemsAsync(group, cancellationToken), null);
+    }
+
+    private async Task<ItemResult[]> RunItemsAsync(ItemGroup group, CancellationToken cancellationToken)
     {
         var results = new ItemResult[group.Items.Count];
         var lanes = new Dictionary<string, List<(int Place, PreparedRequest Request)>>(StringComparer.Ordinal);
@@ -145,7 +193,7 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
         var total = 0;
         for (var i = first; i < first + count; i++)
             total += members[i].Rows;
-        if (response.Outputs.Any(output => output.Shape.Length == 0 || output.Shape[0] != total))
+        if (!HaveRows(response, total))
         {
             _single = true;
             return false;
@@ -165,6 +213,17 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
             var length = group.Items[place].Request is { } request ? request.UnpaddedLength : unpadded;
             IReadOnlyList<TensorBuffer> cut = length is { } known && model.Batching.Ragged is { } ragged ? RaggedPadding.Cut(own, ragged, known) : own;
             results[place] = new(group.Items[place], group.Items[place].Request ?? group.Rows, cut, response.Receipt, null);
+        }
+
+        return true;
+    }
+
+    private static bool HaveRows(BatchResponse response, int rows)
+    {
+        foreach (var output in response.Outputs)
+        {
+            if (output.Shape.Length == 0 || output.Shape[0] != rows)
+                return false;
         }
 
         return true;

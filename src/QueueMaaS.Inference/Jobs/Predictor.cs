@@ -30,8 +30,9 @@ public sealed class Predictor(IModelHost host, IArtifactStore artifacts, Tokeniz
     /// <summary>Reads and checks a request.</summary>
     public async Task<PreparedRequest> PrepareAsync(ServedModel model, InferenceInput input, CancellationToken cancellationToken)
     {
-        // Checked before the artifact is read: a request that is wrong anyway costs no disk.
-        InferenceRequestCheck.Check(model.Signature, model.Pipeline, input, model.Batching.Ragged);
+        // What needs a file is checked before that is read: a request that is wrong anyway costs no disk. The rest is checked while it is prepared.
+        if (input.Image?.Artifact is not null || input.Text is not null || input.Texts is not null)
+            InferenceRequestCheck.Check(model.Signature, model.Pipeline, input, model.Batching.Ragged);
         return host.Prepare(model, input, new RequestFiles
         {
             Image = input.Image?.Artifact is { } artifact ? await ReadImageAsync(artifact, cancellationToken) : null,

@@ -148,6 +148,27 @@ internal sealed class NpyPart(Stream target) : PartWriter
         return null;
     }
 
+    /// <summary>Writes the outputs of several items at once; false, and nothing written, where they are not of the array's shape or have no place in one.</summary>
+    public bool TryAddRows(TensorBuffer output)
+    {
+        if (output.Datatype.IsText || output.Shape[0] == 0)
+            return false;
+        if (_first is null)
+        {
+            // The shape of one row, without holding the rows of a whole batch.
+            _first = TensorBuffer.OfBytes(output.Name, output.Datatype, output.ShapeOf(1), output.Rows(0, 1).Bytes.ToArray());
+            for (; _skippedBefore > 0; _skippedBefore--)
+                Fill();
+        }
+        else if (_first.Shape.Length != output.Shape.Length || _first.Shape[0] != 1 || !_first.Shape.AsSpan(1).SequenceEqual(output.Shape.AsSpan(1)) || _first.Datatype.Name != output.Datatype.Name)
+        {
+            return false;
+        }
+
+        target.Write(output.Bytes.Span);
+        return true;
+    }
+
     public override void Skip()
     {
         if (_first is null)
