@@ -34,10 +34,24 @@ public sealed partial record NpyHeader(string Datatype, IReadOnlyList<long> Shap
     public static NpyHeader Read(Stream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
+        try
+        {
+            return Decode(stream);
+        }
+        catch (InvalidDataException e)
+        {
+            throw Invalid(e.Message);
+        }
+    }
+
+    /// <summary>The same, for readers that say in words of their own which file it was.</summary>
+    /// <exception cref="InvalidDataException">Its message is the reason alone.</exception>
+    internal static NpyHeader Decode(Stream stream)
+    {
         Span<byte> start = stackalloc byte[12];
         var read = stream.ReadAtLeast(start[..10], 10, throwOnEndOfStream: false);
         if (read < 10 || !IsNpy(start))
-            throw Invalid("It does not begin as a NumPy file does. Write it with numpy.save.");
+            throw Malformed("It does not begin as a NumPy file does. Write it with numpy.save.");
         var version = start[6];
         int length, offset;
         if (version == 1)
@@ -50,14 +64,14 @@ public sealed partial record NpyHeader(string Datatype, IReadOnlyList<long> Shap
         }
         else
         {
-            throw Invalid($"Its format version {version}.{start[7]} is not known, or it was cut short.");
+            throw Malformed($"Its format version {version}.{start[7]} is not known, or it was cut short.");
         }
 
         if (length is < 0 or > MaxHeaderBytes)
-            throw Invalid($"Its header would have {length} bytes; the file is damaged.");
+            throw Malformed($"Its header would have {length} bytes; the file is damaged.");
         var header = new byte[length];
         if (stream.ReadAtLeast(header, length, throwOnEndOfStream: false) < length)
-            throw Invalid("It was cut short within its header.");
+            throw Malformed("It was cut short within its header.");
         return Parse(Encoding.UTF8.GetString(header), offset + length);
     }
 
@@ -84,18 +98,18 @@ public sealed partial record NpyHeader(string Datatype, IReadOnlyList<long> Shap
         var order = Order().Match(text);
         var shape = ShapeText().Match(text);
         if (!order.Success || !shape.Success || !description.Success)
-            throw Invalid("Its header is not of the form that NumPy writes (structured types are not read).");
+            throw Malformed("Its header is not of the form that NumPy writes (structured types are not read).");
         if (order.Groups["order"].Value == "True")
-            throw Invalid("It is in Fortran order. Write it with numpy.save(file, numpy.ascontiguousarray(array)).");
+            throw Malformed("It is in Fortran order. Write it with numpy.save(file, numpy.ascontiguousarray(array)).");
         var sizes = shape.Groups["shape"].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Select(static size => long.TryParse(size.TrimEnd('L'), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Invalid("Its shape cannot be read.")).ToArray();
+            .Select(static size => long.TryParse(size.TrimEnd('L'), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Malformed("Its shape cannot be read.")).ToArray();
         try
         {
             _ = sizes.Aggregate(1L, static (product, size) => checked(product * size));
         }
         catch (OverflowException)
         {
-            throw Invalid("Its shape is larger than any file.");
+            throw Malformed("Its shape is larger than any file.");
         }
 
         return new(DatatypeOf(description.Groups["type"].Value), sizes, dataOffset);
@@ -104,7 +118,7 @@ public sealed partial record NpyHeader(string Datatype, IReadOnlyList<long> Shap
     private static string DatatypeOf(string description)
     {
         if (description.StartsWith('>') && description.Length > 2 && !description.EndsWith('1'))
-            throw Invalid($"Its elements `{description}` are big-endian. Write it with array.astype(array.dtype.newbyteorder('<')).");
+            throw Malformed($"Its elements '{description}' are big-endian. Write it with array.astype(array.dtype.newbyteorder('<')).");
         return description.TrimStart('<', '|', '=', '>') switch
         {
             "f2" => Datatypes.Fp16,
@@ -119,8 +133,8 @@ public sealed partial record NpyHeader(string Datatype, IReadOnlyList<long> Shap
             "u4" => Datatypes.UInt32,
             "u8" => Datatypes.UInt64,
             "b1" => Datatypes.Bool,
-            var other when other.StartsWith('O') => throw Invalid("It holds pickled Python objects, which are never read: they can run code. Convert it to an array of numbers."),
-            var other => throw Invalid($"Its elements are of the type `{other}`; numbers and booleans are read (f2, f4, f8, i1 to i8, u1 to u8, b1)."),
+            var other when other.StartsWith('O') => throw Malformed("It holds pickled Python objects, which are never read: they can run code. Convert it to an array of numbers."),
+            var other => throw Malformed($"Its elements are of the type '{other}'; numbers and booleans are read (f2, f4, f8, i1 to i8, u1 to u8, b1)."),
         };
     }
 
@@ -148,6 +162,8 @@ public sealed partial record NpyHeader(string Datatype, IReadOnlyList<long> Shap
         Datatypes.Fp16 or Datatypes.Int16 or Datatypes.UInt16 => 2,
         _ => 1,
     };
+
+    private static InvalidDataException Malformed(string reason) => new(reason);
 
     internal static ProblemException Invalid(string reason) => new(ProblemCodes.ArrayInvalid, $"The array file cannot be read. {reason}");
 

@@ -1,8 +1,5 @@
-using System.Buffers.Binary;
-using System.Globalization;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
-using System.Text;
-using System.Text.RegularExpressions;
 using QueueMaaS.Contracts;
 
 namespace QueueMaaS.Data.Arrays;
@@ -11,10 +8,8 @@ namespace QueueMaaS.Data.Arrays;
 /// <param name="Shape">Its axes.</param>
 /// <param name="Values">The last axis fastest.</param>
 /// <param name="Whole">True where the file holds whole numbers or true/false.</param>
-public sealed partial record NumpyArray(IReadOnlyList<int> Shape, float[] Values, bool Whole)
+public sealed record NumpyArray(IReadOnlyList<int> Shape, float[] Values, bool Whole)
 {
-    private const int MaxHeader = 1 << 16;
-
     /// <summary>Reads the format that numpy.save writes (version 1 to 3); numbers become single precision.</summary>
     /// <exception cref="ProblemException"><c>archive_invalid</c> or <c>too_large</c>.</exception>
     public static NumpyArray Read(Stream stream, string name, long maxBytes)
@@ -22,52 +17,37 @@ public sealed partial record NumpyArray(IReadOnlyList<int> Shape, float[] Values
         ArgumentNullException.ThrowIfNull(stream);
         try
         {
-            var header = Header(stream, name);
-            var type = Part(TypePart().Match(header), name, "type");
-            if (FortranPart().Match(header).Groups["value"].Value != "False")
-                throw Bad(name, "It is stored column by column. Save numpy.ascontiguousarray(array).");
-            int[] shape = [.. Part(ShapePart().Match(header), name, "shape").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(s => int.Parse(s, NumberStyles.None, CultureInfo.InvariantCulture))];
+            var header = NpyHeader.Decode(stream);
+            int[] shape = [.. header.Shape.Select(static size => checked((int)size))];
             var count = shape.Aggregate(1L, (a, b) => checked(a * b));
             if (count > Math.Min(Array.MaxLength, maxBytes / sizeof(float)))
                 throw new ProblemException(ProblemCodes.TooLarge, $"The array '{name}' has {count:N0} numbers, more than are read.", ("entry", name));
-            return new(shape, Numbers(stream, type, (int)count, name), type is not ("<f4" or "<f8" or "<f2"));
+            return new(shape, Numbers(stream, header.Datatype, (int)count), header.Datatype is not (Datatypes.Fp32 or Datatypes.Fp64 or Datatypes.Fp16));
         }
-        catch (Exception e) when (e is EndOfStreamException or OverflowException or FormatException)
+        catch (InvalidDataException e)
+        {
+            throw Bad(name, e.Message, e);
+        }
+        catch (Exception e) when (e is EndOfStreamException or OverflowException)
         {
             throw Bad(name, "It is cut short or damaged.", e);
         }
     }
 
-    private static string Header(Stream stream, string name)
+    private static float[] Numbers(Stream stream, string datatype, int count) => datatype switch
     {
-        Span<byte> start = stackalloc byte[8];
-        stream.ReadExactly(start);
-        if (start[0] != 0x93 || !start[1..6].SequenceEqual("NUMPY"u8))
-            throw Bad(name, "It does not begin as a .npy file does.");
-        Span<byte> size = stackalloc byte[start[6] == 1 ? 2 : 4];
-        stream.ReadExactly(size);
-        var length = size.Length == 2 ? BinaryPrimitives.ReadUInt16LittleEndian(size) : BinaryPrimitives.ReadInt32LittleEndian(size);
-        if (length is < 10 or > MaxHeader)
-            throw Bad(name, "Its header is damaged.");
-        var header = new byte[length];
-        stream.ReadExactly(header);
-        return Encoding.Latin1.GetString(header);
-    }
-
-    private static float[] Numbers(Stream stream, string type, int count, string name) => type switch
-    {
-        "<f4" => Convert<float>(stream, count, v => v),
-        "<f8" => Convert<double>(stream, count, v => (float)v),
-        "<f2" => Convert<Half>(stream, count, v => (float)v),
-        "|u1" or "|b1" => Convert<byte>(stream, count, v => v),
-        "|i1" => Convert<sbyte>(stream, count, v => v),
-        "<i2" => Convert<short>(stream, count, v => v),
-        "<u2" => Convert<ushort>(stream, count, v => v),
-        "<i4" => Convert<int>(stream, count, v => v),
-        "<u4" => Convert<uint>(stream, count, v => v),
-        "<i8" => Convert<long>(stream, count, v => v),
-        "<u8" => Convert<ulong>(stream, count, v => v),
-        _ => throw Bad(name, $"It holds '{type}'; whole and floating numbers and true/false in little-endian order are read."),
+        Datatypes.Fp32 => Convert<float>(stream, count, v => v),
+        Datatypes.Fp64 => Convert<double>(stream, count, v => (float)v),
+        Datatypes.Fp16 => Convert<Half>(stream, count, v => (float)v),
+        Datatypes.UInt8 or Datatypes.Bool => Convert<byte>(stream, count, v => v),
+        Datatypes.Int8 => Convert<sbyte>(stream, count, v => v),
+        Datatypes.Int16 => Convert<short>(stream, count, v => v),
+        Datatypes.UInt16 => Convert<ushort>(stream, count, v => v),
+        Datatypes.Int32 => Convert<int>(stream, count, v => v),
+        Datatypes.UInt32 => Convert<uint>(stream, count, v => v),
+        Datatypes.Int64 => Convert<long>(stream, count, v => v),
+        Datatypes.UInt64 => Convert<ulong>(stream, count, v => v),
+        _ => throw new UnreachableException($"No NumPy header gives {datatype}."),
     };
 
     private static float[] Convert<T>(Stream stream, int count, Func<T, float> convert)
@@ -86,19 +66,8 @@ public sealed partial record NumpyArray(IReadOnlyList<int> Shape, float[] Values
         return values;
     }
 
-    private static string Part(Match match, string name, string what) => match.Success ? match.Groups["value"].Value : throw Bad(name, $"Its header names no {what}.");
-
     private static ProblemException Bad(string name, string reason, Exception? inner = null) =>
         new(Problem.Create(ProblemCodes.ArchiveInvalid, $"The file '{name}' cannot be read as a NumPy array. {reason}", ("entry", name)), inner);
-
-    [GeneratedRegex("'descr': *'(?<value>[^']+)'", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex TypePart();
-
-    [GeneratedRegex("'fortran_order': *(?<value>True|False)", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex FortranPart();
-
-    [GeneratedRegex(@"'shape': *\((?<value>[^)]*)\)", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex ShapePart();
 }
 
 /// <summary>Arrays to train on: one item for each place of the first axis.</summary>
