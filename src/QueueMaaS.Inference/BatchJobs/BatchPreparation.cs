@@ -34,7 +34,6 @@ internal sealed record PreparedBatch(ChunkInput Chunk, ModelVersion Version, Ser
 public sealed class BatchPreparation(
     IModelCatalog models, IDatasetCatalog datasets, IArtifactStore artifacts, IJobStore jobs, FileImporter importer, Predictor predictor, BatchSources sources)
 {
-    private const int DefaultGroup = 64;
     private const int DefaultStride = 256;
 
     /// <exception cref="ProblemException">The input cannot be read at all, with the place.</exception>
@@ -43,7 +42,8 @@ public sealed class BatchPreparation(
         var chunk = pinned ?? await PinAsync(job, cancellationToken);
         var version = await models.RequireServedAsync(job.Tenant, chunk.Batch.Model!, cancellationToken);
         var model = await predictor.ServeAsync(version, cancellationToken);
-        chunk = chunk with { GroupSize = model.IsSingle ? 1 : chunk.Batch.BatchSize ?? DefaultGroup };
+        if (pinned is null)
+            chunk = chunk with { GroupSize = GroupSizes.Choose(model, chunk.Batch.BatchSize) };
         // Chunks begin where groups do, so that the same items are computed together however the chunks fall.
         var stride = chunk.Batch.ChunkSize ?? (DefaultStride + chunk.GroupSize - 1) / chunk.GroupSize * chunk.GroupSize;
         await using var source = await sources.OpenAsync(chunk.Batch, chunk.DatasetArtifact, model, cancellationToken);

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.BatchJobs.Outputs;
@@ -36,13 +37,13 @@ public sealed class ChunkJobExecutor(IModelCatalog models, Predictor predictor, 
             await foreach (var group in source.ReadAsync(chunk.First, chunk.Offset, chunk.Count, Math.Max(1, chunk.GroupSize / attempt.BatchDivisor), cancellationToken))
             {
                 if (running.Count == GroupsAtOnce)
-                    results.Add(await running.Dequeue());
+                    Finish(await running.Dequeue());
                 var wanted = selection is null ? group : group.Only(selection);
                 running.Enqueue(Task.Run(() => runner.RunAsync(wanted, cancellationToken), cancellationToken));
             }
 
             while (running.TryDequeue(out var group))
-                results.Add(await group);
+                Finish(await group);
         }
         finally
         {
@@ -51,6 +52,14 @@ public sealed class ChunkJobExecutor(IModelCatalog models, Predictor predictor, 
         }
 
         return await results.FinishAsync(artifacts, cancellationToken);
+
+        void Finish(GroupResults group)
+        {
+            results.Add(group);
+            // Of a group that was given up the model may still be reading: its memory is left to the collector.
+            if (group.Group.Lent is { } lent)
+                ArrayPool<byte>.Shared.Return(lent);
+        }
     }
 }
 

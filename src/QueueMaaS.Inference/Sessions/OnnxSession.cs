@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using QueueMaaS.Contracts;
@@ -12,9 +13,13 @@ namespace QueueMaaS.Inference.Sessions;
 /// </summary>
 public sealed class OnnxSession : IModelInstance
 {
+    // A copy of a page costs less than a handle.
+    private const int WorthPinning = 4096;
+
     private readonly OnnxModel _model;
     private readonly NativeBuffer[] _buffers;
     private readonly OrtValue[] _inputs;
+    private readonly MemoryHandle[] _pinned;
     private readonly string[] _inputNames;
     private readonly string[] _outputNames;
     private readonly TensorDatatype[] _outputDatatypes;
@@ -29,6 +34,7 @@ public sealed class OnnxSession : IModelInstance
         _outputDatatypes = model.Signature.Outputs.Select(o => TensorDatatype.Find(o.Datatype)!).ToArray();
         _buffers = _inputNames.Select(_ => new NativeBuffer()).ToArray();
         _inputs = new OrtValue[_inputNames.Length];
+        _pinned = new MemoryHandle[_inputNames.Length];
     }
 
     /// <inheritdoc/>
@@ -62,6 +68,8 @@ public sealed class OnnxSession : IModelInstance
             {
                 _inputs[i]?.Dispose();
                 _inputs[i] = null!;
+                _pinned[i].Dispose();
+                _pinned[i] = default;
             }
         }
     }
@@ -77,6 +85,8 @@ public sealed class OnnxSession : IModelInstance
     {
         var head = members[0].Inputs[input];
         var shape = head.Shape;
+        if (members.Count == 1 && !head.Datatype.IsText && InPlace(head, input) is { } value)
+            return value;
         if (members.Count > 1)
         {
             shape = (long[])shape.Clone();
@@ -86,6 +96,17 @@ public sealed class OnnxSession : IModelInstance
         }
 
         return head.Datatype.IsText ? GatherTexts(members, input, shape) : GatherBytes(members, input, shape, head.Datatype);
+    }
+
+    /// <summary>One member's tensor is read where it lies; null where it is too small for that to pay, or lies where a value of its type must not.</summary>
+    private unsafe OrtValue? InPlace(TensorBuffer tensor, int input)
+    {
+        if (tensor.Bytes.Length < WorthPinning)
+            return null;
+        var pinned = _pinned[input] = tensor.Bytes.Pin();
+        return (nint)pinned.Pointer % tensor.Datatype.Size == 0
+            ? OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, tensor.Datatype.Element, tensor.Shape, (nint)pinned.Pointer, tensor.Bytes.Length)
+            : null;
     }
 
     private OrtValue GatherBytes(IReadOnlyList<BatchMember> members, int input, long[] shape, TensorDatatype datatype)

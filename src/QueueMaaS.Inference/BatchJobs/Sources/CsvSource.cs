@@ -100,7 +100,7 @@ internal sealed class CsvSource : IItemSource
         for (var i = 0; i < items.Length; i++)
         {
             var number = first + i + 1;
-            items[i] = new(number, $"{number}", null, null, null);
+            items[i] = new(number, null, null, null, null);
             var (fields, error) = Fields(records[i], number);
             if (fields is null)
             {
@@ -108,7 +108,7 @@ internal sealed class CsvSource : IItemSource
                 continue;
             }
 
-            items[i] = items[i] with { Id = _id < 0 ? items[i].Id : fields[_id], Label = _label < 0 || fields[_label].Length == 0 ? null : fields[_label] };
+            items[i] = items[i] with { OwnId = _id < 0 ? null : fields[_id], Label = _label < 0 || fields[_label].Length == 0 ? null : fields[_label] };
             cells[i] = [.. _places.Select((place, column) => place < 0 ? default : CellValue.Of(fields[place], _mapper.Columns[column].Kind))];
         }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Preparation;
 
@@ -5,17 +6,24 @@ namespace QueueMaaS.Inference.BatchJobs.Sources;
 
 /// <summary>An item of a batch job's input.</summary>
 /// <param name="Number">Its place in the input, from 1.</param>
-/// <param name="Id">Its own id, or its number.</param>
+/// <param name="OwnId">Its own id; null where it has none.</param>
 /// <param name="Label">The true label where it is known.</param>
 /// <param name="Request">Its tensors; null where it cannot be read, or where they stand in the group's <see cref="ItemGroup.Rows"/>.</param>
 /// <param name="Error">Why it cannot be read.</param>
-internal readonly record struct Item(long Number, string Id, string? Label, PreparedRequest? Request, Problem? Error);
+internal readonly record struct Item(long Number, string? OwnId, string? Label, PreparedRequest? Request, Problem? Error)
+{
+    /// <summary>Its own id, or its number.</summary>
+    public string Id => OwnId ?? Number.ToString(CultureInfo.InvariantCulture);
+}
 
 /// <summary>Items that follow one another in the input and are computed together.</summary>
 /// <param name="Items">In the order of the input.</param>
 /// <param name="Rows">The tensors of all items that have no error, one row each, where the source gives them as one; else null.</param>
 internal sealed record ItemGroup(IReadOnlyList<Item> Items, PreparedRequest? Rows)
 {
+    /// <summary>The memory of <see cref="Rows"/> where it is lent: whoever has done with the group, and knows that nobody computes on it any more, gives it back.</summary>
+    public byte[]? Lent { get; init; }
+
     /// <summary>No others than the items with these numbers, each with tensors of its own.</summary>
     public ItemGroup Only(IReadOnlySet<long> numbers)
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Arrays;
@@ -45,9 +46,11 @@ internal sealed class NpySource : IItemSource
         {
             cancellationToken.ThrowIfCancellationRequested();
             var rows = Math.Min(size, count - at);
-            var bytes = GC.AllocateUninitializedArray<byte>(checked(rows * _file.RowBytes));
-            _file.Read(first + at, bytes);
-            yield return Group(first + at, rows, bytes);
+            var length = checked(rows * _file.RowBytes);
+            // A new array of this size for every group would keep the collector busy.
+            var bytes = ArrayPool<byte>.Shared.Rent(length);
+            _file.Read(first + at, bytes.AsSpan(0, length));
+            yield return Group(first + at, rows, bytes.AsMemory(0, length)) with { Lent = bytes };
         }
 
         await Task.CompletedTask;
@@ -59,11 +62,11 @@ internal sealed class NpySource : IItemSource
         return ValueTask.CompletedTask;
     }
 
-    private ItemGroup Group(long first, int rows, byte[] bytes)
+    private ItemGroup Group(long first, int rows, ReadOnlyMemory<byte> bytes)
     {
         var items = new Item[rows];
         for (var i = 0; i < rows; i++)
-            items[i] = new(first + i + 1, $"{first + i + 1}", null, null, null);
+            items[i] = new(first + i + 1, null, null, null, null);
         var input = _signature.Inputs[0];
         var tensor = TensorBuffer.OfBytes(input.Name, _datatype, [rows, .. _file.Header.Shape.Skip(1)], bytes);
         return GroupBuilder.Build(items, places =>

@@ -126,7 +126,7 @@ internal sealed class ParquetSource : IItemSource
         for (var i = 0; i < items.Length; i++)
         {
             var (number, columns, row) = (rows[i].Number + 1, rows[i].Columns, rows[i].Index);
-            items[i] = new(number, columns.Ids?[row] ?? $"{number}", columns.Labels?[row], null, null);
+            items[i] = new(number, columns.Ids?[row], columns.Labels?[row], null, null);
         }
 
         // Copied, since the list is used again for the next group.
