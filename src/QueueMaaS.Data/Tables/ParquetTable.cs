@@ -70,18 +70,36 @@ public sealed class ParquetTable : IAsyncDisposable
             _ => NumbersAsync<decimal>(group, field, rows, static value => (double)value, cancellationToken),
         });
 
-    /// <summary>The numbers of a column in a row group in single precision; NaN where there is none.</summary>
+    /// <summary>Reads the numbers of a column in a row group in single precision; NaN where there is none.</summary>
+    /// <param name="rowGroup">Which row group.</param>
+    /// <param name="column">The column's name.</param>
+    /// <param name="target">As long as the row group has rows.</param>
+    /// <param name="cancellationToken">Stops the reading.</param>
     /// <exception cref="ProblemException"><c>table_invalid</c>: no such column, one of another type, or a damaged file.</exception>
-    public async Task<float[]> ReadSinglesAsync(int rowGroup, string column, CancellationToken cancellationToken)
+    public async Task ReadSinglesAsync(int rowGroup, string column, Memory<float> target, CancellationToken cancellationToken)
     {
         var field = Require(column, ColumnType.Number);
-        if (field.IsNullable || field.ClrType != typeof(float))
-            return Array.ConvertAll(await ReadNumbersAsync(rowGroup, column, cancellationToken), static number => (float)number);
-        return await ReadAsync(rowGroup, field, async (group, _, rows) =>
+        if (field.ClrType != typeof(float))
         {
-            var values = new float[rows];
+            var numbers = await ReadNumbersAsync(rowGroup, column, cancellationToken);
+            for (var i = 0; i < numbers.Length; i++)
+                target.Span[i] = (float)numbers[i];
+            return;
+        }
+
+        await ReadAsync(rowGroup, field, async (group, _, rows) =>
+        {
+            if (!field.IsNullable)
+            {
+                await group.ReadAsync(field, target, null, cancellationToken);
+                return rows;
+            }
+
+            var values = new float?[rows];
             await group.ReadAsync(field, values.AsMemory(), null, cancellationToken);
-            return values;
+            for (var i = 0; i < rows; i++)
+                target.Span[i] = values[i] ?? float.NaN;
+            return rows;
         });
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Tables;
@@ -13,6 +14,7 @@ internal sealed class ParquetSource : IItemSource
 {
     private const long MinChunkRows = 8192;
     private const long MaxChunkRows = 1 << 16;
+    private const int ColumnsAtOnce = 16;
 
     private readonly ParquetTable _table;
     private readonly RowMapper _mapper;
@@ -188,13 +190,25 @@ internal sealed class ParquetSource : IItemSource
     {
         var width = _mapper.Columns.Count;
         var columns = new Columns(0) { Singles = GC.AllocateUninitializedArray<float>(checked((to - from) * width)) };
-        for (var column = 0; column < width; column++)
+        // As many columns at a time as fill a cache line of the row: one by one, each value would touch a line of its own.
+        var block = new float[Math.Min(ColumnsAtOnce, width)][];
+        for (var i = 0; i < block.Length; i++)
+            block[i] = ArrayPool<float>.Shared.Rent((int)_table.RowGroups[group]);
+        for (var first = 0; first < width; first += block.Length)
         {
-            var values = await _table.ReadSinglesAsync(group, _mapper.Columns[column].Name, cancellationToken);
+            var count = Math.Min(block.Length, width - first);
+            for (var i = 0; i < count; i++)
+                await _table.ReadSinglesAsync(group, _mapper.Columns[first + i].Name, block[i].AsMemory(0, (int)_table.RowGroups[group]), cancellationToken);
             for (var row = from; row < to; row++)
-                columns.Singles[((row - from) * width) + column] = values[row];
+            {
+                var target = columns.Singles.AsSpan(((row - from) * width) + first, count);
+                for (var i = 0; i < target.Length; i++)
+                    target[i] = block[i][row];
+            }
         }
 
+        foreach (var column in block)
+            ArrayPool<float>.Shared.Return(column);
         await ReadNamesAsync(columns, group, from, to, cancellationToken);
         return columns;
     }
