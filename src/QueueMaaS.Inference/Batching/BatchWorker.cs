@@ -64,6 +64,8 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
                 return false;
             if (parts.Count == 1)
                 batcher.Fail(parts[0].Owner, Failure(e));
+            else if (Suspects.Find(e.Message, parts) is { } suspects)
+                ComputeApart(batch, parts, suspects, started);
             else
                 FindCulprit(batch, parts, started);
             return false;
@@ -91,6 +93,13 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
             FindCulprit(batch, second, started);
         else
             ComputeAgain(batch, second, started);
+    }
+
+    /// <summary>Where the suspects are the culprits this costs one run for all others, not one for each half of a half.</summary>
+    private void ComputeApart(ClosedBatch batch, List<RequestPart> parts, List<RequestPart> suspects, TimeSpan started)
+    {
+        ComputeAgain(batch, [.. parts.Except(suspects)], started);
+        ComputeAgain(batch, suspects, started);
     }
 
     private bool ComputeAgain(ClosedBatch batch, List<RequestPart> parts, TimeSpan started)
