@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using MassTransit;
 using QueueMaaS.Contracts;
 
@@ -18,7 +19,9 @@ public sealed class BusJobClient(IBus bus)
         ArgumentNullException.ThrowIfNull(submission);
         var named = submission.Id is null ? submission with { Id = Guid.CreateVersion7().ToString() } : submission;
         var endpoint = await bus.GetSendEndpoint(new Uri($"exchange:{BusNames.SubmitExchange}"));
-        await endpoint.Send(named, cancellationToken);
+        // Whether or not the producer listens to its bus library's spans, the job belongs to the trace that it was submitted in.
+        var trace = Activity.Current is { IdFormat: ActivityIdFormat.W3C } current ? current.Id : null;
+        await endpoint.Send(named, context => context.Headers.Set("traceparent", trace), cancellationToken);
         return named.Id!;
     }
 }

@@ -169,6 +169,8 @@ public enum WebhookEvent
     Completed,
     /// <summary>Its progress, at most twice a second.</summary>
     Progress,
+    /// <summary>Lines of its log, at most twice a second; lines that came between are in the job's history.</summary>
+    Logs,
 }
 
 /// <summary>A job as the service shows it.</summary>

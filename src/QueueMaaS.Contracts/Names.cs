@@ -94,7 +94,7 @@ public sealed record WebhookPayload(string Type, DateTimeOffset Timestamp, Webho
 /// <param name="Error">Why it failed, where it did.</param>
 public sealed record WebhookData(string JobId, JobKind Kind, JobState State, long Sequence, int Attempt, string? ResultUrl, Problem? Error)
 {
-    /// <summary>The worker's report, in <c>job.progress</c>.</summary>
+    /// <summary>The worker's report, in <c>job.progress</c>; the line, in <c>job.log</c>.</summary>
     public System.Text.Json.JsonElement? Progress { get; init; }
 
     /// <summary>The result, where the endpoint asked for it and it is small enough; else read it at <see cref="ResultUrl"/>.</summary>

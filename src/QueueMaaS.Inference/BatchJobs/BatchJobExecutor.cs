@@ -30,11 +30,13 @@ public sealed class BatchJobExecutor(
         var pinned = children is [var first, ..] ? JsonSerializer.Deserialize<ChunkInput>(first.Input, QueueMaaSJson.Relaxed) : null;
         await attempt.ReportAsync(new BatchProgress(0, 0, 0, 0, 0, null) { Phase = "validating" }, cancellationToken);
         var batch = await preparation.PrepareAsync(attempt.Job, pinned, cancellationToken);
-        var done = await RunAsync(attempt, batch, cancellationToken);
+        var log = new BatchLog(attempt);
+        await log.BeginAsync(attempt.Job.Model ?? "its model", batch.Items, children.Count, cancellationToken);
+        var done = await RunAsync(attempt, batch, log, cancellationToken);
         return await summaries.JoinAsync(batch.Version, batch.Chunk.Batch, done, batch.Items, time.GetElapsedTime(started).TotalSeconds, cancellationToken);
     }
 
-    private async Task<IReadOnlyList<ChunkOutput>> RunAsync(JobAttempt attempt, PreparedBatch batch, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<ChunkOutput>> RunAsync(JobAttempt attempt, PreparedBatch batch, BatchLog log, CancellationToken cancellationToken)
     {
         using var wake = new SemaphoreSlim(0, 1);
         using var subscription = signals.Subscribe(change =>
@@ -56,7 +58,9 @@ public sealed class BatchJobExecutor(
             if (ended || time.GetElapsedTime(reported) >= ReportEvery)
             {
                 reported = time.GetTimestamp();
-                await attempt.ReportAsync(Progress(batch, state, children, ended), cancellationToken);
+                var progress = Progress(batch, state, children, ended);
+                await attempt.ReportAsync(progress, cancellationToken);
+                await log.TellAsync(progress, cancellationToken);
             }
 
             if (ended)

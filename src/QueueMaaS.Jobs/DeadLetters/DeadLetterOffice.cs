@@ -165,6 +165,8 @@ public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore message
             yield return WebhookEvent.Start;
         if (job.WebhookOnProgress)
             yield return WebhookEvent.Progress;
+        if (job.GetRules().WebhookOnLogs == true)
+            yield return WebhookEvent.Logs;
         if (job.WebhookOnCompleted)
             yield return WebhookEvent.Completed;
     }

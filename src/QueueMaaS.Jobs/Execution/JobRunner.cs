@@ -16,7 +16,7 @@ public sealed partial class JobRunner : IAsyncDisposable
     // One statement carries the outputs of a whole group.
     private const int MaxGroupChars = 8 * 1024 * 1024;
 
-    // A webhook is told of progress at most this often.
+    // A webhook is told of progress, and of the log, at most this often each.
     private static readonly TimeSpan AnnounceEvery = TimeSpan.FromMilliseconds(500);
 
     private readonly IJobStore _store;
@@ -68,6 +68,8 @@ public sealed partial class JobRunner : IAsyncDisposable
         var end = await AttemptAsync(job, lease, stop.Token, stopping);
         if (end is null)
             return;
+        if (end.State == JobState.Retrying)
+            await LogRetryAsync(job, end);
         lease.End();
         JobTelemetry.RecordEnd(job, end, _time.GetUtcNow());
         if (!await StoreAsync(end))
@@ -100,8 +102,10 @@ public sealed partial class JobRunner : IAsyncDisposable
     {
         try
         {
-            var announced = 0L;
-            var attempt = new JobAttempt(job, (report, token) => ReportAsync(job, report, ref announced, token), (report, token) => _store.RecordAsync(job.Claim, report, token));
+            var (progressAnnounced, logAnnounced) = (0L, 0L);
+            var attempt = new JobAttempt(
+                job, (report, token) => report.Type == JobReport.Log ? ReportAsync(job, report, ref logAnnounced, token) : ReportAsync(job, report, ref progressAnnounced, token),
+                (report, token) => _store.RecordAsync(job.Claim, report, token));
             var output = await _executors[job.Kind].ExecuteAsync(attempt, stop);
             return new AttemptEnd(job, JobState.Succeeded) { Output = JsonSerializer.Serialize(output, output.GetType(), QueueMaaSJson.Relaxed), Worker = _worker.Name };
         }
@@ -140,7 +144,7 @@ public sealed partial class JobRunner : IAsyncDisposable
 
     private Task ReportAsync(JobRecord job, JobReport report, ref long announced, CancellationToken cancellationToken)
     {
-        var announce = report.Type == JobReport.Progress && (announced == 0 || _time.GetElapsedTime(announced) >= AnnounceEvery);
+        var announce = report.Type is JobReport.Progress or JobReport.Log && (announced == 0 || _time.GetElapsedTime(announced) >= AnnounceEvery);
         if (announce)
             announced = _time.GetTimestamp();
         return ReportAsync(job, report with { Announce = announce }, cancellationToken);
@@ -152,6 +156,21 @@ public sealed partial class JobRunner : IAsyncDisposable
         {
             JobTelemetry.StaleWrites.Add(1);
             throw new OperationCanceledException($"The claim on job {job.Id} no longer stands.");
+        }
+    }
+
+    /// <summary>Tells in the job's log why it is tried again. Only told: what counts is the end that is stored after it, so a database that is away costs a line.</summary>
+    private async Task LogRetryAsync(JobRecord job, AttemptEnd end)
+    {
+        var halved = end.BatchDivisor is { } divisor ? $" in batches of 1/{divisor} of the size" : "";
+        var line = new { level = "warning", text = $"Attempt {job.Attempt} of {job.MaxAttempts} failed: {end.Error!.Code}: {end.Error.Message} Tried again at {end.RetryAt:O}{halved}." };
+        try
+        {
+            await _store.ReportAsync(job.Claim, new JobReport(JobReport.Log, JsonSerializer.Serialize(line, QueueMaaSJson.Relaxed), Announce: true), CancellationToken.None);
+        }
+        catch (Exception exception)
+        {
+            LogStoreFailed(_logger, job.Id, exception.Message);
         }
     }
 

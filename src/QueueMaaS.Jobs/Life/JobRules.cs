@@ -23,4 +23,7 @@ public sealed record JobRules
 
     /// <summary>The dead letter that it replays.</summary>
     public string? ReplayOf { get; init; }
+
+    /// <summary>True where its own webhook is told of its log; null otherwise.</summary>
+    public bool? WebhookOnLogs { get; init; }
 }

@@ -39,7 +39,7 @@ public sealed class WebhookRequests(IJobStore jobs, IOptions<WebhookOptions> opt
 
     private async Task<string> BodyAsync(WebhookDelivery delivery, WebhookEndpoint? endpoint, CancellationToken cancellationToken)
     {
-        if (delivery.Data is { } data && delivery.Type != WebhookTypes.Progress)
+        if (delivery.Data is { } data && delivery.Type is not (WebhookTypes.Progress or WebhookTypes.Log))
             return JsonSerializer.Serialize(new { delivery.Type, Timestamp = delivery.CreatedAt, Data = JsonElement.Parse(data) }, QueueMaaSJson.Relaxed);
         var url = $"{options.Value.PublicUrl.TrimEnd('/')}/v1/jobs/{Uri.EscapeDataString(delivery.JobId)}";
         var error = delivery.Error is null ? null : JsonSerializer.Deserialize<Problem>(delivery.Error, QueueMaaSJson.Relaxed);

@@ -7,13 +7,14 @@ public static class WebhookTypes
 {
     public const string Started = "job.started";
     public const string Progress = "job.progress";
+    public const string Log = "job.log";
     public const string Completed = "job.completed";
     public const string GroupCompleted = "group.completed";
     public const string EndpointDisabled = "endpoint.disabled";
     public const string Test = "endpoint.test";
 
     /// <summary>What an endpoint can choose.</summary>
-    public static readonly IReadOnlyList<string> All = [Started, Progress, Completed, GroupCompleted];
+    public static readonly IReadOnlyList<string> All = [Started, Progress, Log, Completed, GroupCompleted];
 
     /// <summary>Whether the endpoint wants to hear of this.</summary>
     public static bool Wants(this WebhookEndpoint endpoint, string type, JobKind? kind)

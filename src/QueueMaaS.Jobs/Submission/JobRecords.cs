@@ -76,6 +76,7 @@ internal sealed class JobRecords(JobOptions options, TimeProvider time)
             GroupSize = submission.Group?.Size,
             Schedule = origin.Schedule,
             ReplayOf = origin.ReplayOf,
+            WebhookOnLogs = submission.Webhook?.Events?.Contains(WebhookEvent.Logs) == true ? true : null,
         };
         return rules == JobRules.None ? null : JsonSerializer.Serialize(rules, QueueMaaSJson.Relaxed);
     }

@@ -117,7 +117,11 @@ internal sealed class JobChanges
             Silent = job.Kind == JobKind.Chunk,
         });
         Changed.Add(job);
-        if (report.Announce)
+        if (!report.Announce)
+            return;
+        if (report.Type == JobReport.Log)
+            Deliver(job, WebhookTypes.Log, job.GetRules().WebhookOnLogs == true, report.Data);
+        else
             Deliver(job, WebhookTypes.Progress, job.WebhookOnProgress, report.Data);
     }
 

@@ -73,7 +73,17 @@ internal sealed class TrainingJobExecutor(
                 DataKey = dataset.Artifact,
             };
             request = request with { Checkpoint = (snapshot, plan, data) => Store(attempt, request, reference, snapshot, plan, WithVocabulary(data)) };
-            var trained = await new TrainingRun(time).ExecuteAsync(request, async (progress, token) => await attempt.ReportAsync(progress, token), cancellationToken);
+            var log = new TrainingLog(attempt, settings.Epochs, resume?.Snapshot.State.History.Count ?? 0);
+            await log.BeginAsync(reference, resume?.Snapshot.Id, settings.BatchSize, cancellationToken);
+            var trained = await new TrainingRun(time).ExecuteAsync(
+                request,
+                async (progress, token) =>
+                {
+                    await attempt.ReportAsync(progress, token);
+                    await log.TellAsync(progress.History, token);
+                },
+                cancellationToken);
+            await log.EndAsync(trained, cancellationToken);
             trained = trained with { Data = WithVocabulary(trained.Data) };
             var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, cancellationToken);
             return ToOutput(version, input.Deploy, dataset, trained, time.GetElapsedTime(started).TotalSeconds);

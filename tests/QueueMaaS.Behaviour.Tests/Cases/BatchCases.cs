@@ -34,6 +34,21 @@ public abstract class BatchCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Chunks_and_items_done_are_measured_and_logged()
+    {
+        var job = await SubmitAsync(new BatchInput { Model = "double", Artifact = await UploadAsync(Npy([1000, 2], new float[2000])), ChunkSize = 300 });
+        var events = new List<JobEvent>();
+        await foreach (var e in service.Api.EventsAsync(job.Id, cancellationToken: Cancel))
+            events.Add(e);
+
+        var last = events.Last(e => e.Type == "metrics").Data!.Value;
+        (last.GetProperty("done").GetDouble(), last.GetProperty("failed").GetDouble(), last.GetProperty("chunksDone").GetDouble()).ShouldBe((1000, 0, 4));
+        var lines = events.Where(e => e.Type == "log").Select(e => e.Data!.Value.GetProperty("text").GetString()).ToList();
+        lines[0].ShouldBe("1000 items for double.");
+        lines[^1].ShouldBe("1000 of 1000 items are done in 4 chunks, 0 failed; the files are joined.");
+    }
+
+    [Fact]
     public async Task Every_output_form_says_the_same()
     {
         var artifact = await UploadAsync(Npy([70, 2], [.. Enumerable.Range(0, 140).Select(i => (float)i)]));

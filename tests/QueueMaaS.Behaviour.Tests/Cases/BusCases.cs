@@ -1,7 +1,10 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Execution;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -53,6 +56,37 @@ public abstract class BusCases(ServiceFixture service)
         while (log.Contains("\"pending\"", StringComparison.Ordinal));
         log.ShouldContain("\"status\":500");
         log.ShouldContain("\"delivered\"");
+    }
+
+    [Fact]
+    public async Task Producer_worker_and_webhook_are_one_trace()
+    {
+        var spans = new ConcurrentQueue<Activity>();
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = source => source.Name is "producer" or JobTelemetry.Name,
+            Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = spans.Enqueue,
+        };
+        ActivitySource.AddActivityListener(listener);
+        using var source = new ActivitySource("producer");
+        var path = Requests.NewId();
+        string trace;
+        using (var order = source.StartActivity("order", ActivityKind.Producer, parentContext: default))
+        {
+            trace = order!.TraceId.ToHexString();
+            await service.Bus.SubmitAsync(Requests.Double(1, 2) with { Id = Requests.NewId(), Webhook = new WebhookTarget { Url = service.Webhooks.Url(path), Events = [WebhookEvent.Completed] } }, Cancel);
+        }
+
+        var told = await service.Webhooks.NextAsync(path);
+        var parent = ActivityContext.Parse(told.Headers["traceparent"], null);
+        parent.TraceId.ToHexString().ShouldBe(trace);
+        // The receiver's own span would hang below the one that sent it, and that ends a moment after the receiver has answered.
+        Activity? sent;
+        while ((sent = spans.FirstOrDefault(span => span.SpanId == parent.SpanId)) is null)
+            await Task.Delay(20, Cancel);
+        sent.OperationName.ShouldBe("send webhook");
+        spans.ShouldContain(span => span.OperationName == "run Inference" && span.TraceId.ToHexString() == trace);
     }
 
     private static WebhookPayload Payload(ReceivedWebhook webhook) => JsonSerializer.Deserialize<WebhookPayload>(webhook.Body, QueueMaaSJson.Relaxed)!;

@@ -73,7 +73,10 @@ public abstract class SemanticsCases(ServiceFixture service)
             return; // It was faster than the timer: possible, and no failure.
         ended.Error!.Code.ShouldBe(ProblemCodes.AttemptTimeout);
         ended.Attempt.ShouldBe(2);
-        (await store.EventsAsync(job.Id, 0, 100, Cancel)).ShouldContain(e => e.Type == "retrying");
+        var events = await store.EventsAsync(job.Id, 0, 100, Cancel);
+        events.ShouldContain(e => e.Type == "retrying");
+        // The log says why, once: the last attempt is not tried again.
+        events.Where(e => e.Type == "log").ShouldHaveSingleItem().Data!.Value.GetProperty("text").GetString()!.ShouldStartWith("Attempt 1 of 2 failed: attempt_timeout: ");
     }
 
     [Fact]

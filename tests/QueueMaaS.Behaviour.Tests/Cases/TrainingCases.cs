@@ -77,6 +77,32 @@ public abstract class TrainingCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Each_epoch_is_measured_and_logged_once_and_the_jobs_webhook_hears_of_the_log()
+    {
+        await service.Api.UploadDatasetAsync("logged-shapes", new MemoryStream(TestImages.Shapes(trainPerClass: 30, testPerClass: 4, corrupt: 2)), Cancel);
+        var path = $"log-{Guid.NewGuid():N}";
+        var submission = QueueMaaSClient.Training(new TrainingInput { Model = "logged", Dataset = "logged-shapes", Epochs = 3 });
+        var job = await service.Api.SubmitAsync(
+            submission with { Webhook = new WebhookTarget { Url = service.Webhooks.Url(path), Secret = service.Webhooks.Secret, Events = [WebhookEvent.Logs] } }, cancellationToken: Cancel);
+        var trained = Requests.Output<TrainingOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        var events = new List<JobEvent>();
+        await foreach (var e in service.Api.EventsAsync(job.Id, cancellationToken: Cancel))
+            events.Add(e);
+
+        var figures = events.Where(e => e.Type == "metrics").Select(e => e.Data!.Value).ToList();
+        figures.Select(f => f.GetProperty("epoch").GetDouble()).ShouldBe([1, 2, 3]);
+        figures.Select(f => f.GetProperty("validationLoss").GetDouble()).ShouldBe(trained.History.Select(e => e.ValidationLoss));
+        var lines = events.Where(e => e.Type == "log").Select(e => (Level: e.Data!.Value.GetProperty("level").GetString(), Text: e.Data!.Value.GetProperty("text").GetString()!)).ToList();
+        lines.Count(line => line.Text.StartsWith("Epoch 2 of 3: loss ", StringComparison.Ordinal)).ShouldBe(1);
+        lines.ShouldContain(line => line.Level == "warning" && line.Text.Contains("2 items could not be read", StringComparison.Ordinal));
+
+        var told = await service.Webhooks.NextAsync(path);
+        var payload = JsonSerializer.Deserialize<WebhookPayload>(told.Body, QueueMaaSJson.Relaxed)!;
+        (payload.Type, payload.Data.JobId).ShouldBe(("job.log", job.Id));
+        payload.Data.Progress!.Value.GetProperty("text").GetString().ShouldBe(lines[0].Text);
+    }
+
+    [Fact]
     public async Task A_training_begins_with_a_registered_model()
     {
         await UploadAsync("base-shapes");

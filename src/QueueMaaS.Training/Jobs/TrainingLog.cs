@@ -1,0 +1,63 @@
+using System.Globalization;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Training.Running;
+
+namespace QueueMaaS.Training.Jobs;
+
+/// <summary>A training's log and measurements: one line and one set of figures for each epoch, and a warning for what a person would want to know of. Each epoch is told once, by whichever attempt trained it.</summary>
+/// <param name="attempt">Where it goes.</param>
+/// <param name="epochs">Epochs asked for.</param>
+/// <param name="told">Epochs that an earlier attempt has trained.</param>
+internal sealed class TrainingLog(JobAttempt attempt, int epochs, int told)
+{
+    /// <summary>Beyond this share of waiting, faster reading would help more than a faster machine.</summary>
+    private const double InputBound = 0.5;
+
+    private int _told = told;
+    private bool _waitTold;
+
+    public async Task BeginAsync(string dataset, string? checkpoint, int batchSize, CancellationToken cancellationToken)
+    {
+        await attempt.LogAsync("info", checkpoint is null ? $"Training on {dataset}, {epochs} epochs in batches of {batchSize}." : $"Training on {dataset} goes on from checkpoint {checkpoint}.", cancellationToken);
+        if (attempt.BatchDivisor > 1)
+            await attempt.LogAsync("warning", $"An attempt before ran out of memory: it begins anew in batches of {batchSize}.", cancellationToken);
+    }
+
+    /// <summary>Tells of the epochs that have ended since the last call. Reports may be skipped; no epoch is.</summary>
+    public async Task TellAsync(IReadOnlyList<EpochMetrics> history, CancellationToken cancellationToken)
+    {
+        for (; _told < history.Count; _told++)
+        {
+            var epoch = history[_told];
+            await attempt.MeasureAsync(Figures(epoch), cancellationToken);
+            await attempt.LogAsync("info", Line(epoch), cancellationToken);
+            if (!_waitTold && epoch.InputBound > InputBound)
+            {
+                _waitTold = true;
+                await attempt.LogAsync("warning", string.Create(CultureInfo.InvariantCulture, $"Epoch {epoch.Epoch} waited {epoch.InputBound:P0} of its time for data: reading and decoding limit the speed."), cancellationToken);
+            }
+        }
+    }
+
+    public async Task EndAsync(TrainingArtifacts trained, CancellationToken cancellationToken)
+    {
+        await TellAsync(trained.History, cancellationToken);
+        if (trained.Data.Corrupt is { Count: > 0 } corrupt)
+            await attempt.LogAsync("warning", $"{corrupt.Count} items could not be read and were left out, such as {(corrupt.Examples is [var first, ..] ? first : "one without a name")}.", cancellationToken);
+        await attempt.LogAsync("info", $"Trained {trained.History.Count} epochs{(trained.StoppedBy is { } why ? $", stopped by {why}" : "")}; the weights are those of epoch {trained.Epoch}.", cancellationToken);
+    }
+
+    private string Line(EpochMetrics epoch)
+    {
+        var second = epoch.ValidationError is { } error ? string.Create(CultureInfo.InvariantCulture, $"validation error {error:G4}") : string.Create(CultureInfo.InvariantCulture, $"validation accuracy {epoch.ValidationAccuracy:F4}");
+        return string.Create(CultureInfo.InvariantCulture, $"Epoch {epoch.Epoch} of {epochs}: loss {epoch.Loss:G4}, validation loss {epoch.ValidationLoss:G4}, {second}, {epoch.Seconds:F1} s.");
+    }
+
+    /// <summary>JSON knows no infinity: what is not finite is left out.</summary>
+    private static Dictionary<string, double> Figures(EpochMetrics epoch) => new (string Name, double? Value)[]
+    {
+        ("epoch", epoch.Epoch), ("loss", epoch.Loss), ("accuracy", epoch.Accuracy), ("validationLoss", epoch.ValidationLoss), ("validationAccuracy", epoch.ValidationAccuracy),
+        ("validationError", epoch.ValidationError), ("validationR2", epoch.ValidationR2), ("learningRate", epoch.LearningRate), ("seconds", epoch.Seconds), ("itemsPerSecond", epoch.ImagesPerSecond),
+    }.Where(figure => figure.Value is { } value && double.IsFinite(value)).ToDictionary(figure => figure.Name, figure => figure.Value!.Value, StringComparer.Ordinal);
+}
