@@ -96,7 +96,7 @@ public static class MessagingServices
             {
                 tune(endpoint, submissionPrefetch);
                 endpoint.ConfigureConsumeTopology = false;
-                endpoint.UseRawJsonDeserializer(RawSerializerOptions.AnyMessageType | RawSerializerOptions.AddTransportHeaders, isDefault: true);
+                endpoint.AddDeserializer(new UnreadBody(), isDefault: true);
                 var unprocessable = ActivatorUtilities.CreateInstance<UnprocessableFilter>(context);
                 endpoint.ConfigureError(pipe =>
                 {

@@ -14,7 +14,7 @@ public sealed class InferenceSubmissionCheck(IModelCatalog models, IArtifactStor
 
     public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
-        var inference = SubmissionReader.ReadInput<InferenceInput>(input);
+        var inference = InferenceInputReader.Read(input);
         var version = await models.RequireServedAsync(tenant, inference.Model, cancellationToken);
         InferenceRequestCheck.Check(version.Signature, version.Pipeline, inference, version.Batching.Ragged);
         // An image that is not there is told now, not when the job runs.
@@ -31,7 +31,7 @@ public sealed class InferenceJobExecutor(IModelCatalog models, Predictor predict
 
     public async Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken)
     {
-        var input = SubmissionReader.ReadInput<InferenceInput>(JsonElement.Parse(attempt.Job.Input));
+        var input = InferenceInputReader.Read(JsonElement.Parse(attempt.Job.Input));
         var version = await models.RequireServedAsync(attempt.Job.Tenant, input.Model, cancellationToken);
         var model = await predictor.ServeAsync(version, cancellationToken);
         var request = await predictor.PrepareAsync(model, input, cancellationToken);
