@@ -35,7 +35,7 @@ public sealed record BatchInput
     public int? Limit { get; init; }
     /// <summary>Items per chunk message, 1 to 1,000,000. Default: as many as take about two seconds.</summary>
     public int? ChunkSize { get; init; }
-    /// <summary>Rows computed together, 1 to 1,024. Default 64; 1 where the model takes no batches.</summary>
+    /// <summary>Rows computed together, 1 to 1,024. Default: 256, 64 or 16, by what the model says a row costs; 1 where the model takes no batches.</summary>
     public int? BatchSize { get; init; }
     /// <summary>Most chunks handed out to workers at the same time, 1 to 1,000. Default 8.</summary>
     public int? Concurrency { get; init; }
