@@ -3,10 +3,11 @@ using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Batches;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
@@ -15,6 +16,7 @@ using QueueMaaS.Api.OpenAi;
 using QueueMaaS.Api.Training;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Execution;
 using Scalar.AspNetCore;
 
@@ -32,6 +34,7 @@ public static class ApiServices
         services.AddExceptionHandler<ProblemResponses>();
         services.ConfigureHttpJsonOptions(options => QueueMaaSJson.Apply(options.SerializerOptions));
         services.AddHealthChecks();
+        services.AddSingleton<KeyRing>();
         services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("queuemaas")).WithMetrics(metrics => metrics
             .AddMeter(JobTelemetry.Name, InferenceMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime")
             .AddView("queuemaas_batch_size", new ExplicitBucketHistogramConfiguration { Boundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] })
@@ -44,7 +47,6 @@ public static class ApiServices
     public static IServiceCollection AddQueueMaaSApi(this IServiceCollection services)
     {
         services.AddOpenApi("v1", ApiDocument.Describe);
-        services.TryAddSingleton<ICallerResolver, TrustingCallerResolver>();
         services.AddHostedService<JobGauges>();
         services.AddSingleton<ModelRegistration>();
         services.AddSingleton<BatchViews>();
@@ -55,9 +57,14 @@ public static class ApiServices
     {
         app.UseExceptionHandler();
         app.UseStatusCodePages();
-        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).WithTags("Operations");
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { ResponseWriter = WriteAsync }).WithTags("Operations");
-        app.MapPrometheusScrapingEndpoint("/metrics");
+        app.UseMiddleware<AccessGate>();
+        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).WithTags("Operations").WithOpenAccess();
+        app.MapHealthChecks("/health/ready", new HealthCheckOptions { ResponseWriter = WriteAsync }).WithTags("Operations").WithOpenAccess();
+        var metrics = app.MapPrometheusScrapingEndpoint("/metrics");
+        if (app.Services.GetRequiredService<IOptions<AccessOptions>>().Value.ProtectMetrics)
+            metrics.WithScope(AccessScopes.Read);
+        else
+            metrics.WithOpenAccess();
     }
 
     public static void MapQueueMaaSApi(this WebApplication app)
@@ -73,11 +80,12 @@ public static class ApiServices
         app.MapUploads();
         app.MapBatches();
         app.MapOpenAi();
-        app.MapOpenApi("/openapi/{documentName}.json");
+        app.MapKeys();
+        app.MapOpenApi("/openapi/{documentName}.json").WithOpenAccess();
         app.MapScalarApiReference("/docs", options => options.WithTitle("QueueMaaS API")
             // The page asks nothing of the world outside, and offers nothing that this service does not do.
-            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools());
-        app.MapGet("/", () => Results.Redirect("/docs")).ExcludeFromDescription();
+            .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools()).WithOpenAccess();
+        app.MapGet("/", () => Results.Redirect("/docs")).ExcludeFromDescription().WithOpenAccess();
     }
 
     private static Task WriteAsync(HttpContext http, HealthReport report) => http.Response.WriteAsJsonAsync(

@@ -7,12 +7,14 @@ public static class ProblemStatus
     public static int Of(string code) => code switch
     {
         ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.UploadNotFound or ProblemCodes.CheckpointNotFound or ProblemCodes.NotFound
-            or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound => 404,
-        ProblemCodes.JobStateConflict or ProblemCodes.IdempotencyConflict or ProblemCodes.UploadOffsetConflict => 409,
+            or ProblemCodes.KeyNotFound or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound => 404,
+        ProblemCodes.JobStateConflict or ProblemCodes.KeyStateConflict or ProblemCodes.IdempotencyConflict or ProblemCodes.UploadOffsetConflict => 409,
         ProblemCodes.TooLarge or ProblemCodes.ArchiveTooLarge => 413,
         ProblemCodes.UnsupportedEncoding or ProblemCodes.UnsupportedMediaType => 415,
         ProblemCodes.InvalidRequest or ProblemCodes.UnknownField => 400,
         ProblemCodes.QueueFull or ProblemCodes.QuotaExceeded or ProblemCodes.RateLimited => 429,
+        ProblemCodes.KeyMissing or ProblemCodes.KeyInvalid => 401,
+        ProblemCodes.ScopeMissing or ProblemCodes.TenantForbidden => 403,
         ProblemCodes.Unavailable => 503,
         ProblemCodes.InternalError => 500,
         _ => 422,

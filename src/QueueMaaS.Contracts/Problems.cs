@@ -176,6 +176,18 @@ public static class ProblemCodes
     public const string Unavailable = "unavailable";
     /// <summary>Something went wrong on our side. The log has the cause under the job or trace id.</summary>
     public const string InternalError = "internal_error";
+    /// <summary>The route needs a key, and none was sent.</summary>
+    public const string KeyMissing = "key_missing";
+    /// <summary>No key has this text, or it has expired or was revoked.</summary>
+    public const string KeyInvalid = "key_invalid";
+    /// <summary>The key lacks the scope that the route needs.</summary>
+    public const string ScopeMissing = "scope_missing";
+    /// <summary>The key belongs to another tenant than the one named.</summary>
+    public const string TenantForbidden = "tenant_forbidden";
+    /// <summary>No key has this id.</summary>
+    public const string KeyNotFound = "key_not_found";
+    /// <summary>The key is revoked, so it cannot be rotated.</summary>
+    public const string KeyStateConflict = "key_state_conflict";
     /// <summary>The resource does not exist.</summary>
     public const string NotFound = "not_found";
     /// <summary>The route does not take this HTTP method.</summary>

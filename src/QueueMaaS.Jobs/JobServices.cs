@@ -31,6 +31,7 @@ public static class JobServices
         services.AddSingleton<DeadLetterOffice>();
         services.AddSingleton<JobEstimator>();
         services.AddSingleton<FileImporter>();
+        services.AddSingleton<Access.KeyOffice>();
         return services;
     }
 

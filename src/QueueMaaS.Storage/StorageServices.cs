@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Npgsql;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.DeadLetters;
 using QueueMaaS.Jobs.Dispatch;
@@ -45,6 +46,10 @@ public static class StorageServices
         services.AddSingleton<IModelCatalog>(provider => new CachedModelCatalog(provider.GetRequiredService<ModelCatalog>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IDatasetCatalog, DatasetCatalog>();
         services.AddSingleton<IFileCatalog, FileCatalog>();
+        services.AddSingleton<AccessStore>();
+        services.AddSingleton<IApiKeyStore>(provider => provider.GetRequiredService<AccessStore>());
+        services.AddSingleton<IAuditTrail>(provider => provider.GetRequiredService<AccessStore>());
+        services.AddSingleton<IKeyPepper, KeyPepper>();
         services.AddSingleton<IWebhookStore, WebhookStore>();
         services.AddSingleton<IArtifactStore, FileArtifactStore>();
         services.AddSingleton<IUploadStore, FileUploadStore>();

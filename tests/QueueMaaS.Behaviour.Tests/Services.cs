@@ -102,3 +102,8 @@ public sealed class Embedded_webhook_endpoints(EmbeddedService service) : Webhoo
 
 [Collection("servers")]
 public sealed class Servers_webhook_endpoints(ServersService service) : WebhookEndpointCases(service);
+
+// Whoever makes a key closes the service to all that have none, so these have services of their own.
+public sealed class Embedded_access(EmbeddedKeysService service) : AccessCases(service), IClassFixture<EmbeddedKeysService>;
+
+public sealed class Servers_access(ServersKeysService service) : AccessCases(service), IClassFixture<ServersKeysService>;

@@ -27,6 +27,8 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         httpContext.Response.StatusCode = status;
         if (status is StatusCodes.Status503ServiceUnavailable or StatusCodes.Status429TooManyRequests)
             httpContext.Response.Headers.RetryAfter = problem.Details?.TryGetValue("retryAfterSeconds", out var seconds) == true ? seconds.GetRawText() : "5";
+        if (status == StatusCodes.Status401Unauthorized)
+            httpContext.Response.Headers.WWWAuthenticate = "Bearer";
         await problems.WriteAsync(new ProblemDetailsContext { HttpContext = httpContext, ProblemDetails = ToDetails(problem, status) });
         return true;
     }

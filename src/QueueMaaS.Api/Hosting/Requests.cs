@@ -10,9 +10,6 @@ namespace QueueMaaS.Api.Hosting;
 /// <summary>Reads what routes have in common from a request.</summary>
 internal static class Requests
 {
-    /// <summary>The one tenant there is while no API keys are configured.</summary>
-    public const string Tenant = "default";
-
     /// <summary>The whole body, up to a limit.</summary>
     public static async Task<byte[]> ReadBodyAsync(HttpRequest request, int maxBytes, CancellationToken cancellationToken)
     {

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
@@ -16,13 +17,13 @@ internal static class DeadLetterRoutes
 {
     public static void MapDeadLetters(this IEndpointRouteBuilder routes)
     {
-        var letters = routes.MapGroup("/v1/dead-letters").WithTags("Dead letters");
+        var letters = routes.MapGroup("/v1/dead-letters").WithTags("Dead letters").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         letters.MapGet("", ListAsync).Produces<Page<DeadLetter>>().WithSummary("List dead letters, newest first").WithDescription("`type=failed` (default) or `unprocessable`; `kind`, `model` and `tag` apply to failed jobs.");
         letters.MapGet("{id}", GetAsync).Produces<DeadLetter>().WithSummary("Look at a dead letter, with its original message");
-        letters.MapPost("{id}/replay", ReplayAsync).Accepts<ReplayRequest>("application/json").Produces<Job>().WithSummary("Run a dead letter again, as it was or corrected")
+        letters.MapPost("{id}/replay", ReplayAsync).WithAudit("dead-letter.replay").Accepts<ReplayRequest>("application/json").Produces<Job>().WithSummary("Run a dead letter again, as it was or corrected")
             .WithDescription("A failed job runs again under its id. With `input` a new job is made, and the dead letter stays as it was. A message becomes a job; `submission` corrects it.");
-        letters.MapPost("replay", ReplayManyAsync).Accepts<ReplayFilter>("application/json").Produces<ReplayResult>().WithSummary("Run all dead letters again that fit a filter");
-        letters.MapDelete("{id}", DeleteAsync).Produces(StatusCodes.Status204NoContent).WithSummary("Delete a dead letter");
+        letters.MapPost("replay", ReplayManyAsync).WithAudit("dead-letter.replay-many").Accepts<ReplayFilter>("application/json").Produces<ReplayResult>().WithSummary("Run all dead letters again that fit a filter");
+        letters.MapDelete("{id}", DeleteAsync).WithAudit("dead-letter.delete").Produces(StatusCodes.Status204NoContent).WithSummary("Delete a dead letter");
     }
 
     private static async Task<Page<DeadLetter>> ListAsync(

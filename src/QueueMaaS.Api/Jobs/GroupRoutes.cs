@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
@@ -18,7 +19,7 @@ internal static class GroupRoutes
 
     public static void MapGroups(this IEndpointRouteBuilder routes)
     {
-        var groups = routes.MapGroup("/v1/groups").WithTags("Jobs");
+        var groups = routes.MapGroup("/v1/groups").WithTags("Jobs").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         groups.MapPost("", SubmitAsync).Accepts<GroupSubmission>("application/json").Produces<JobGroup>(StatusCodes.Status202Accepted).WithSummary("Submit a group of jobs")
             .WithDescription("Up to 1,000 jobs. When the last of them has ended, `group.completed` goes out once, on the bus and to webhook endpoints. A repeat with the same id is the same group: jobs need ids of their own for that, or get `GROUP.1`, `GROUP.2` …");
         groups.MapGet("{id}", GetAsync).Produces<JobGroup>().WithSummary("Get a group with the states of its jobs");

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
@@ -20,7 +21,7 @@ internal static class JobRoutes
 {
     public static void MapJobs(this IEndpointRouteBuilder routes)
     {
-        var jobs = routes.MapGroup("/v1/jobs").WithTags("Jobs");
+        var jobs = routes.MapGroup("/v1/jobs").WithTags("Jobs").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         jobs.MapPost("", SubmitAsync).Accepts<JobSubmission>("application/json").Produces<Job>(StatusCodes.Status202Accepted).Produces<Job>()
             .WithSummary("Submit a job").WithDescription("Committed when answered. `Idempotency-Key` makes repeats safe; `Prefer: wait=N` waits up to N seconds for the end.")
             .WithParameter("Idempotency-Key", ParameterLocation.Header, "Up to 255 characters. A repeat with the same key and body answers with the first one's job; with another body it is refused.")
@@ -36,7 +37,7 @@ internal static class JobRoutes
         jobs.MapPost("{id}/requeue", RequeueAsync).Produces<Job>().WithSummary("Put a failed job back in the queue");
         jobs.MapGet("{id}/events", EventStream.StreamAsync).Produces<JobEvent>(contentType: "text/event-stream").WithSummary("Stream a job's events").WithDescription("Server-sent events until the job ends. `Last-Event-ID` resumes after an event.")
             .WithParameter("Last-Event-ID", ParameterLocation.Header, "The number of the last event seen; the stream goes on after it.", JsonSchemaType.Integer);
-        jobs.MapDelete("{id}", DeleteAsync).Produces(StatusCodes.Status204NoContent).WithSummary("Delete an ended job with its result and history");
+        jobs.MapDelete("{id}", DeleteAsync).WithAudit("job.delete").Produces(StatusCodes.Status204NoContent).WithSummary("Delete an ended job with its result and history");
         jobs.MapGet("{id}/history", HistoryAsync).Produces<IReadOnlyList<JobEvent>>().WithSummary("Everything that happened to a job");
         jobs.MapGet("{id}/webhooks", WebhooksAsync).Produces<IReadOnlyList<DeliveryView>>().WithSummary("The delivery log of a job's webhooks");
     }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Life;
@@ -12,14 +13,15 @@ internal static class QueueRoutes
 {
     public static void MapQueues(this IEndpointRouteBuilder routes)
     {
-        var queues = routes.MapGroup("/v1/queues").WithTags("Operations");
+        var queues = routes.MapGroup("/v1/queues").WithTags("Operations").WithScopes([AccessScopes.Admin], [AccessScopes.Admin]);
         queues.MapGet("", ListAsync).Produces<IReadOnlyList<QueueView>>().WithSummary("List the queues");
-        queues.MapPost("{kind}/pause", PauseAsync).Produces<QueueView>().WithSummary("Stop a queue").WithDescription("No job of the kind starts any more, of any tenant; those that run go on, and new ones are accepted.");
-        queues.MapPost("{kind}/resume", ResumeAsync).Produces<QueueView>().WithSummary("Let a queue go on");
+        queues.MapPost("{kind}/pause", PauseAsync).WithAudit("queue.pause").Produces<QueueView>().WithSummary("Stop a queue").WithDescription("No job of the kind starts any more, of any tenant; those that run go on, and new ones are accepted.");
+        queues.MapPost("{kind}/resume", ResumeAsync).WithAudit("queue.resume").Produces<QueueView>().WithSummary("Let a queue go on");
     }
 
-    private static async Task<IReadOnlyList<QueueView>> ListAsync(IJobStore store, IQueueControl control, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<QueueView>> ListAsync(Caller caller, IJobStore store, IQueueControl control, CancellationToken cancellationToken)
     {
+        caller.RequireOperator("The length of the queues");
         var counts = await store.CountAsync(cancellationToken);
         var pauses = await control.PausesAsync(cancellationToken);
         return [.. Enum.GetValues<JobKind>().Select(kind => Show(kind, counts, pauses))];
@@ -27,13 +29,15 @@ internal static class QueueRoutes
 
     private static async Task<QueueView> PauseAsync(Caller caller, string kind, string? reason, IJobStore store, IQueueControl control, CancellationToken cancellationToken)
     {
+        caller.RequireOperator("Stopping a queue");
         var queue = JobRoutes.ReadEnum<JobKind>(kind, "kind")!.Value;
         await control.PauseAsync(queue, caller.Name, reason, cancellationToken);
         return Show(queue, await store.CountAsync(cancellationToken), await control.PausesAsync(cancellationToken));
     }
 
-    private static async Task<QueueView> ResumeAsync(string kind, IJobStore store, IQueueControl control, CancellationToken cancellationToken)
+    private static async Task<QueueView> ResumeAsync(Caller caller, string kind, IJobStore store, IQueueControl control, CancellationToken cancellationToken)
     {
+        caller.RequireOperator("Letting a queue go on");
         var queue = JobRoutes.ReadEnum<JobKind>(kind, "kind")!.Value;
         await control.ResumeAsync(queue, cancellationToken);
         return Show(queue, await store.CountAsync(cancellationToken), await control.PausesAsync(cancellationToken));

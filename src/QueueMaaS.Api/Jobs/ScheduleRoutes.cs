@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
@@ -15,7 +16,7 @@ internal static class ScheduleRoutes
 {
     public static void MapSchedules(this IEndpointRouteBuilder routes)
     {
-        var schedules = routes.MapGroup("/v1/schedules").WithTags("Schedules");
+        var schedules = routes.MapGroup("/v1/schedules").WithTags("Schedules").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         schedules.MapPut("{name}", PutAsync).Accepts<ScheduleDefinition>("application/json").Produces<Schedule>().Produces<Schedule>(StatusCodes.Status201Created).WithSummary("Make or replace a schedule")
             .WithExample("nightly", """{"cron":"0 2 * * *","timeZone":"Europe/Berlin","job":{"kind":"training","input":{"model":"animals","dataset":"animals"}}}""");
         schedules.MapGet("", ListAsync).Produces<IReadOnlyList<Schedule>>().WithSummary("List schedules");

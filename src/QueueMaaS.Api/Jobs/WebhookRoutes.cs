@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Notification;
@@ -16,7 +17,7 @@ internal static class WebhookRoutes
 
     public static void MapWebhooks(this IEndpointRouteBuilder routes)
     {
-        var endpoints = routes.MapGroup("/v1/webhook-endpoints").WithTags("Webhooks");
+        var endpoints = routes.MapGroup("/v1/webhook-endpoints").WithTags("Webhooks").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         endpoints.MapPost("", CreateAsync).Accepts<WebhookEndpointDefinition>("application/json").Produces<WebhookEndpointView>(StatusCodes.Status201Created).WithSummary("Make a webhook endpoint").WithDescription("The answer shows the signing secret; no other does.");
         endpoints.MapGet("", ListAsync).Produces<IReadOnlyList<WebhookEndpointView>>().WithSummary("List webhook endpoints");
         endpoints.MapGet("{id}", GetAsync).Produces<WebhookEndpointView>().WithSummary("Get a webhook endpoint");
@@ -26,7 +27,7 @@ internal static class WebhookRoutes
         endpoints.MapPost("{id}/test", TestAsync).Produces<DeliveryView>(StatusCodes.Status202Accepted).WithSummary("Send a test request to an endpoint");
         endpoints.MapPost("{id}/replay", ReplaySinceAsync).Accepts<ReplayDeliveriesRequest>("application/json").Produces<ReplayDeliveriesResult>().WithSummary("Send deliveries again since a moment");
         endpoints.MapGet("{id}/deliveries", DeliveriesAsync).Produces<IReadOnlyList<DeliveryView>>().WithSummary("An endpoint's latest deliveries, with each request and response");
-        routes.MapPost("/v1/webhook-deliveries/{id}/replay", ReplayAsync).Produces(StatusCodes.Status202Accepted).WithTags("Webhooks").WithSummary("Send one delivery again");
+        routes.MapPost("/v1/webhook-deliveries/{id}/replay", ReplayAsync).WithScope(AccessScopes.Submit).Produces(StatusCodes.Status202Accepted).WithTags("Webhooks").WithSummary("Send one delivery again");
     }
 
     private static async Task<IResult> CreateAsync(Caller caller, HttpRequest request, IWebhookStore store, IWebhookTargetPolicy targets, TimeProvider time, CancellationToken cancellationToken)

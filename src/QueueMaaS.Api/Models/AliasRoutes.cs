@@ -12,40 +12,40 @@ internal static class AliasRoutes
     private const int MaxBodyBytes = 1 << 16;
     private const string Production = "production";
 
-    public static async Task<ModelAlias> SetAsync(string name, string alias, HttpRequest request, IModelCatalog models, CancellationToken cancellationToken)
+    public static async Task<ModelAlias> SetAsync(Caller caller, string name, string alias, HttpRequest request, IModelCatalog models, CancellationToken cancellationToken)
     {
         CatalogRoutes.RequireName(alias, "alias");
         var target = SubmissionReader.ReadBody<AliasTarget>(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
         var pointed = new ModelAlias(name, alias, target.Version) { Share = target.Share };
         if (target.Share is { } share)
-            await CheckShareAsync(pointed, share, models, cancellationToken);
-        return await models.SetAliasAsync(Requests.Tenant, pointed, cancellationToken) ? pointed : throw NoVersion(name, target.Version);
+            await CheckShareAsync(caller, pointed, share, models, cancellationToken);
+        return await models.SetAliasAsync(caller.Tenant, pointed, cancellationToken) ? pointed : throw NoVersion(name, target.Version);
     }
 
-    public static async Task<IReadOnlyList<ModelAlias>> ListAsync(string name, IModelCatalog models, CancellationToken cancellationToken) =>
-        await models.AliasesAsync(Requests.Tenant, name, cancellationToken) is { Count: > 0 } aliases
+    public static async Task<IReadOnlyList<ModelAlias>> ListAsync(Caller caller, string name, IModelCatalog models, CancellationToken cancellationToken) =>
+        await models.AliasesAsync(caller.Tenant, name, cancellationToken) is { Count: > 0 } aliases
             ? aliases
             : throw new ProblemException(ProblemCodes.ModelNotFound, $"There is no model `{name}`. GET /v1/models lists what there is.", ("model", name));
 
-    public static async Task<IResult> RemoveAsync(string name, string alias, IModelCatalog models, CancellationToken cancellationToken)
+    public static async Task<IResult> RemoveAsync(Caller caller, string name, string alias, IModelCatalog models, CancellationToken cancellationToken)
     {
         if (alias == Production)
             throw new ProblemException(ProblemCodes.InvalidValue, "`production` cannot be taken away, or requests to the model would have no version. Point it at another one.", ("path", "alias"));
-        return await models.RemoveAliasAsync(Requests.Tenant, name, alias, cancellationToken)
+        return await models.RemoveAliasAsync(caller.Tenant, name, alias, cancellationToken)
             ? Results.NoContent()
             : throw new ProblemException(ProblemCodes.ModelNotFound, $"Model `{name}` has no alias `{alias}`. GET /v1/models/{name}/aliases lists what there is.", ("model", name), ("alias", alias));
     }
 
     /// <summary>A version that takes a part of the traffic must understand the requests that are meant for the production version.</summary>
-    private static async Task CheckShareAsync(ModelAlias alias, double share, IModelCatalog models, CancellationToken cancellationToken)
+    private static async Task CheckShareAsync(Caller caller, ModelAlias alias, double share, IModelCatalog models, CancellationToken cancellationToken)
     {
         if (share is not (> 0 and <= 1) || alias.Alias == Production)
             throw new ProblemException(ProblemCodes.InvalidValue, "`share` must be over 0 and at most 1, and is for aliases beside `production`, which takes the rest.", ("path", "share"));
-        var others = (await models.AliasesAsync(Requests.Tenant, alias.Name, cancellationToken)).Where(other => other.Alias != alias.Alias).Sum(other => other.Share ?? 0);
+        var others = (await models.AliasesAsync(caller.Tenant, alias.Name, cancellationToken)).Where(other => other.Alias != alias.Alias).Sum(other => other.Share ?? 0);
         if (others + share > 1)
             throw new ProblemException(ProblemCodes.InvalidValue, $"`share` is {share}, but other aliases of `{alias.Name}` have {others} of the traffic already; together they may have 1.", ("path", "share"), ("others", others));
-        var version = await models.FindAsync(Requests.Tenant, new(alias.Name, alias.Version, Alias: null), cancellationToken) ?? throw NoVersion(alias.Name, alias.Version);
-        var production = await models.RequireAsync(Requests.Tenant, $"{alias.Name}@{Production}", cancellationToken);
+        var version = await models.FindAsync(caller.Tenant, new(alias.Name, alias.Version, Alias: null), cancellationToken) ?? throw NoVersion(alias.Name, alias.Version);
+        var production = await models.RequireAsync(caller.Tenant, $"{alias.Name}@{Production}", cancellationToken);
         if (!TakesTheSame(production, version))
         {
             throw new ProblemException(

@@ -1,4 +1,3 @@
-using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation;
@@ -11,7 +10,7 @@ namespace QueueMaaS.Api.Models;
 internal sealed class ModelRegistration(IArtifactStore artifacts, IModelCatalog models, IModelInspector inspector, TokenizerCache tokenizers)
 {
     /// <exception cref="ProblemException">The file is no model that can be served, or the pipeline, the settings or the card do not suit it.</exception>
-    public async Task<ModelVersion> RegisterAsync(string name, NewModel model, CancellationToken cancellationToken)
+    public async Task<ModelVersion> RegisterAsync(string tenant, string name, NewModel model, CancellationToken cancellationToken)
     {
         var batching = model.Batching ?? new BatchingSettings();
         BatchingCheck.Check(batching);
@@ -20,7 +19,7 @@ internal sealed class ModelRegistration(IArtifactStore artifacts, IModelCatalog 
         var inspection = await Task.Run(() => inspector.Inspect(ModelPackage.Open(file), batching), cancellationToken);
         await PipelineCheck.CheckAsync(inspection.Signature, model.Pipeline, tokenizers, cancellationToken);
         return await models.RegisterAsync(
-            Requests.Tenant,
+            tenant,
             new NewModelVersion
             {
                 Name = name,

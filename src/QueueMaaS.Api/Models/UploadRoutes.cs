@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
 using Microsoft.OpenApi;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Catalog;
@@ -18,7 +19,7 @@ internal static class UploadRoutes
 
     public static void MapUploads(this IEndpointRouteBuilder routes)
     {
-        var uploads = routes.MapGroup("/v1/uploads").WithTags("Uploads").AddEndpointFilter(CheckVersionAsync);
+        var uploads = routes.MapGroup("/v1/uploads").WithTags("Uploads").AddEndpointFilter(CheckVersionAsync).WithScopes([AccessScopes.Submit, AccessScopes.Models], [AccessScopes.Submit, AccessScopes.Models]);
         uploads.MapMethods("", [HttpMethods.Options], Describe).ExcludeFromDescription();
         uploads.MapPost("", CreateAsync).Produces<Upload>(StatusCodes.Status201Created).WithSummary("Begin an upload in parts")
             .WithDescription("The tus protocol 1.0.0. `Location` names the upload; its parts follow by PATCH. For files too large for one request, or connections that break.")

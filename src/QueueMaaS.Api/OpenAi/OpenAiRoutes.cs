@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Models;
 using QueueMaaS.Contracts;
@@ -22,14 +23,14 @@ internal static class OpenAiRoutes
 
     public static void MapOpenAi(this IEndpointRouteBuilder routes)
     {
-        var files = routes.MapGroup("/v1/files").WithTags("OpenAI").AddEndpointFilter(InOpenAiWordsAsync);
+        var files = routes.MapGroup("/v1/files").WithTags("OpenAI").AddEndpointFilter(InOpenAiWordsAsync).WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         files.MapPost("", UploadAsync).Accepts<IFormFile>("multipart/form-data").WithSummary("Upload a file").WithDescription("The form fields `file` and `purpose`, as OpenAI's clients send them.");
         files.MapGet("", ListFilesAsync).WithSummary("List files");
         files.MapGet("{id}", GetFileAsync).WithSummary("Get a file's description");
         files.MapGet("{id}/content", ContentAsync).WithSummary("Download a file");
         files.MapDelete("{id}", DeleteAsync).WithSummary("Delete a file");
 
-        var batches = routes.MapGroup("/v1/batches").WithTags("OpenAI").AddEndpointFilter(InOpenAiWordsAsync);
+        var batches = routes.MapGroup("/v1/batches").WithTags("OpenAI").AddEndpointFilter(InOpenAiWordsAsync).WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         batches.MapPost("", CreateAsync).Accepts<OpenAiBatchRequest>("application/json").WithSummary("Create a batch").WithDescription("Of an uploaded JSONL file of requests to `/v1/inference` or `/v1/embeddings`.");
         batches.MapGet("", ListAsync).WithSummary("List batches");
         batches.MapGet("{id}", GetAsync).WithSummary("Get a batch");

@@ -12,13 +12,16 @@ using QueueMaaS.OpenInference.Protocol;
 namespace QueueMaaS.OpenInference.Grpc;
 
 /// <summary><c>inference.GRPCInferenceService</c>.</summary>
+[RequiresScope(AccessScopes.Submit)]
 internal sealed class InferenceService(ServedModels models, HealthCheckService health) : GRPCInferenceService.GRPCInferenceServiceBase
 {
     /// <summary>Requests of one stream computed at the same time; beyond it the stream is read no further.</summary>
     private const int MostInFlight = 256;
 
+    [OpenToAll]
     public override Task<ServerLiveResponse> ServerLive(ServerLiveRequest request, ServerCallContext context) => Task.FromResult(new ServerLiveResponse { Live = true });
 
+    [OpenToAll]
     public override async Task<ServerReadyResponse> ServerReady(ServerReadyRequest request, ServerCallContext context) =>
         new() { Ready = (await health.CheckHealthAsync(context.CancellationToken)).Status != HealthStatus.Unhealthy };
 
@@ -26,7 +29,7 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
     {
         try
         {
-            _ = await models.FindAsync(request.Name, request.Version, context.CancellationToken);
+            _ = await models.FindAsync(Tenant(context), request.Name, request.Version, context.CancellationToken);
             return new() { Ready = true };
         }
         catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.ModelNotFound)
@@ -40,15 +43,15 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
 
     public override async Task<ModelMetadataResponse> ModelMetadata(ModelMetadataRequest request, ServerCallContext context)
     {
-        var model = await models.FindAsync(request.Name, request.Version, context.CancellationToken);
+        var model = await models.FindAsync(Tenant(context), request.Name, request.Version, context.CancellationToken);
         var answer = new ModelMetadataResponse { Name = model.Name, Platform = ServedModels.Platform };
-        answer.Versions.AddRange((await models.VersionsAsync(model.Name, context.CancellationToken)).Select(Text));
+        answer.Versions.AddRange((await models.VersionsAsync(Tenant(context), model.Name, context.CancellationToken)).Select(Text));
         answer.Inputs.AddRange(model.Signature.Inputs.Select(Describe));
         answer.Outputs.AddRange(model.Signature.Outputs.Select(Describe));
         return answer;
     }
 
-    public override async Task<ModelInferResponse> ModelInfer(ModelInferRequest request, ServerCallContext context) => await InferAsync(request, context.CancellationToken);
+    public override async Task<ModelInferResponse> ModelInfer(ModelInferRequest request, ServerCallContext context) => await InferAsync(Tenant(context), request, context.CancellationToken);
 
     public override async Task ModelStreamInfer(IAsyncStreamReader<ModelInferRequest> requestStream, IServerStreamWriter<ModelStreamInferResponse> responseStream, ServerCallContext context)
     {
@@ -58,7 +61,7 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
         try
         {
             await foreach (var request in requestStream.ReadAllAsync(context.CancellationToken))
-                await answers.Writer.WriteAsync(InferForStreamAsync(request, context.CancellationToken), context.CancellationToken);
+                await answers.Writer.WriteAsync(InferForStreamAsync(Tenant(context), request, context.CancellationToken), context.CancellationToken);
         }
         finally
         {
@@ -70,7 +73,7 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
 
     public override async Task<ModelConfigResponse> ModelConfig(ModelConfigRequest request, ServerCallContext context)
     {
-        var model = await models.FindAsync(request.Name, request.Version, context.CancellationToken);
+        var model = await models.FindAsync(Tenant(context), request.Name, request.Version, context.CancellationToken);
         var batched = !model.IsSingle && model.Signature.Inputs.All(static input => input.Shape is [-1, ..]);
         var config = new Messages.ModelConfig { Name = model.Name, Platform = ServedModels.Platform, Backend = "onnxruntime", MaxBatchSize = batched ? model.Batching.MaxBatchSize : 0 };
         config.Input.AddRange(model.Signature.Inputs.Select(input => new ModelInput { Name = input.Name, DataType = TypeOf(input), Dims = { batched ? input.Shape.Skip(1) : input.Shape } }));
@@ -80,7 +83,7 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
 
     public override async Task<ModelStatisticsResponse> ModelStatistics(ModelStatisticsRequest request, ServerCallContext context)
     {
-        var all = await models.StatisticsAsync(request.Name, request.Version, context.CancellationToken);
+        var all = await models.StatisticsAsync(Tenant(context), request.Name, request.Version, context.CancellationToken);
         var answer = new ModelStatisticsResponse();
         answer.ModelStats.AddRange(all.Select(VersionStatistics.Of).Select(Describe));
         return answer;
@@ -89,9 +92,11 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
     public override async Task<RepositoryIndexResponse> RepositoryIndex(RepositoryIndexRequest request, ServerCallContext context)
     {
         var answer = new RepositoryIndexResponse();
-        answer.Models.AddRange((await models.ListAsync(context.CancellationToken)).Select(static model => new RepositoryIndexResponse.Types.ModelIndex { Name = model.Name, Version = Text(model.Version), State = "READY" }));
+        answer.Models.AddRange((await models.ListAsync(Tenant(context), context.CancellationToken)).Select(static model => new RepositoryIndexResponse.Types.ModelIndex { Name = model.Name, Version = Text(model.Version), State = "READY" }));
         return answer;
     }
+
+    private static string Tenant(ServerCallContext context) => AccessClaims.TenantOf(context.GetHttpContext().User);
 
     private static async Task WriteAsync(ChannelReader<Task<ModelStreamInferResponse>> answers, IServerStreamWriter<ModelStreamInferResponse> stream, CancellationToken cancellationToken)
     {
@@ -99,11 +104,11 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
             await stream.WriteAsync(await answer, cancellationToken);
     }
 
-    private async Task<ModelStreamInferResponse> InferForStreamAsync(ModelInferRequest request, CancellationToken cancellationToken)
+    private async Task<ModelStreamInferResponse> InferForStreamAsync(string tenant, ModelInferRequest request, CancellationToken cancellationToken)
     {
         try
         {
-            return new() { InferResponse = await InferAsync(request, cancellationToken) };
+            return new() { InferResponse = await InferAsync(tenant, request, cancellationToken) };
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {
@@ -112,9 +117,9 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
         }
     }
 
-    private async Task<ModelInferResponse> InferAsync(ModelInferRequest message, CancellationToken cancellationToken)
+    private async Task<ModelInferResponse> InferAsync(string tenant, ModelInferRequest message, CancellationToken cancellationToken)
     {
-        var model = await models.FindAsync(message.ModelName, message.ModelVersion, cancellationToken);
+        var model = await models.FindAsync(tenant, message.ModelName, message.ModelVersion, cancellationToken);
         var request = GrpcTensors.Read(message, model.Signature);
         return Answer(model, request, await models.InferAsync(model, request, cancellationToken));
     }

@@ -18,24 +18,24 @@ internal static class ProtocolRoutes
     public static void MapProtocolRoutes(this IEndpointRouteBuilder routes)
     {
         var v2 = routes.MapGroup("/v2").WithTags("Open Inference Protocol").AddEndpointFilter<ProtocolErrors>();
-        v2.MapGet("", () => Json(new ServerMetadata("queuemaas", Version, ["binary_tensor_data", "classification", "model_repository", "statistics"]))).WithSummary("What this server is");
-        v2.MapGet("health/live", () => Results.Ok()).WithSummary("Whether the process runs");
-        v2.MapGet("health/ready", ReadyAsync).WithSummary("Whether requests can be served");
-        v2.MapPost("repository/index", IndexAsync).WithSummary("List models");
-        v2.MapGet("models/stats", (ServedModels models, CancellationToken cancellationToken) => ReadStatisticsAsync(null, null, models, cancellationToken)).WithSummary("Statistics of all models");
+        v2.MapGet("", () => Json(new ServerMetadata("queuemaas", Version, ["binary_tensor_data", "classification", "model_repository", "statistics"]))).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("What this server is");
+        v2.MapGet("health/live", () => Results.Ok()).WithMetadata(new OpenToAllAttribute()).WithSummary("Whether the process runs");
+        v2.MapGet("health/ready", ReadyAsync).WithMetadata(new OpenToAllAttribute()).WithSummary("Whether requests can be served");
+        v2.MapPost("repository/index", IndexAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("List models");
+        v2.MapGet("models/stats", (HttpContext http, ServedModels models) => ReadStatisticsAsync(null, null, models, http)).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("Statistics of all models");
         foreach (var model in (string[])["models/{name}", "models/{name}/versions/{version}"])
         {
-            v2.MapGet(model, MetadataAsync).WithSummary("A model's inputs and outputs");
-            v2.MapGet($"{model}/ready", ModelReadyAsync).WithSummary("Whether a model can be served");
-            v2.MapGet($"{model}/stats", StatisticsAsync).WithSummary("A model's statistics");
-            v2.MapGet($"{model}/config", ConfigAsync).WithSummary("A model's configuration, as far as Triton's clients look at it");
-            v2.MapPost($"{model}/infer", InferAsync).Accepts<Stream>("application/json", "application/octet-stream", "*/*").WithSummary("Compute, in a batch with others").WithDescription("JSON, or JSON and binary tensors behind it with the header `Inference-Header-Content-Length`. See docs/open-inference.md.");
+            v2.MapGet(model, MetadataAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("A model's inputs and outputs");
+            v2.MapGet($"{model}/ready", ModelReadyAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("Whether a model can be served");
+            v2.MapGet($"{model}/stats", StatisticsAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("A model's statistics");
+            v2.MapGet($"{model}/config", ConfigAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("A model's configuration, as far as Triton's clients look at it");
+            v2.MapPost($"{model}/infer", InferAsync).Accepts<Stream>("application/json", "application/octet-stream", "*/*").WithMetadata(new RequiresScopeAttribute(AccessScopes.Submit)).WithSummary("Compute, in a batch with others").WithDescription("JSON, or JSON and binary tensors behind it with the header `Inference-Header-Content-Length`. See docs/open-inference.md.");
         }
     }
 
     private static async Task<IResult> InferAsync(string name, HttpContext http, ServedModels models, IOptions<OpenInferenceOptions> options)
     {
-        var model = await models.FindAsync(name, VersionOf(http), http.RequestAborted);
+        var model = await models.FindAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), http.RequestAborted);
         var body = await RequestBody.ReadAsync(http.Request, options.Value.MaxRequestBytes, http.RequestAborted);
         var request = InferRequestReader.Read(http.Request.Headers, body, model.Signature);
         var response = await models.InferAsync(model, request, http.RequestAborted);
@@ -48,20 +48,20 @@ internal static class ProtocolRoutes
 
     private static async Task<IResult> ModelReadyAsync(string name, HttpContext http, ServedModels models)
     {
-        var model = await models.FindAsync(name, VersionOf(http), http.RequestAborted);
+        var model = await models.FindAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), http.RequestAborted);
         return Json(new ModelReady(model.Name, Text(model.Version), Ready: true));
     }
 
     private static async Task<IResult> MetadataAsync(string name, HttpContext http, ServedModels models)
     {
-        var model = await models.FindAsync(name, VersionOf(http), http.RequestAborted);
-        var versions = await models.VersionsAsync(model.Name, http.RequestAborted);
+        var model = await models.FindAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), http.RequestAborted);
+        var versions = await models.VersionsAsync(AccessClaims.TenantOf(http.User), model.Name, http.RequestAborted);
         return Json(new ModelMetadata(model.Name, [.. versions.Select(Text)], ServedModels.Platform, model.Signature.Inputs, model.Signature.Outputs));
     }
 
     private static async Task<IResult> ConfigAsync(string name, HttpContext http, ServedModels models)
     {
-        var model = await models.FindAsync(name, VersionOf(http), http.RequestAborted);
+        var model = await models.FindAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), http.RequestAborted);
         // Triton leaves the batch axis out of a batched model's shapes.
         var batched = !model.IsSingle && model.Signature.Inputs.All(static input => input.Shape is [-1, ..]);
         return Json(new ModelConfig(
@@ -69,13 +69,13 @@ internal static class ProtocolRoutes
             [.. model.Signature.Inputs.Select(input => TensorConfig.Of(input, batched))], [.. model.Signature.Outputs.Select(output => TensorConfig.Of(output, batched))]));
     }
 
-    private static async Task<IResult> IndexAsync(ServedModels models, CancellationToken cancellationToken) =>
-        Json((await models.ListAsync(cancellationToken)).Select(static model => new ModelIndex(model.Name, Text(model.Version), "READY", "")).ToArray());
+    private static async Task<IResult> IndexAsync(HttpContext http, ServedModels models) =>
+        Json((await models.ListAsync(AccessClaims.TenantOf(http.User), http.RequestAborted)).Select(static model => new ModelIndex(model.Name, Text(model.Version), "READY", "")).ToArray());
 
-    private static Task<IResult> StatisticsAsync(string name, HttpContext http, ServedModels models) => ReadStatisticsAsync(name, VersionOf(http), models, http.RequestAborted);
+    private static Task<IResult> StatisticsAsync(string name, HttpContext http, ServedModels models) => ReadStatisticsAsync(name, VersionOf(http), models, http);
 
-    private static async Task<IResult> ReadStatisticsAsync(string? name, string? version, ServedModels models, CancellationToken cancellationToken) =>
-        Json(new StatisticsList([.. (await models.StatisticsAsync(name, version, cancellationToken)).Select(VersionStatistics.Of)]));
+    private static async Task<IResult> ReadStatisticsAsync(string? name, string? version, ServedModels models, HttpContext http) =>
+        Json(new StatisticsList([.. (await models.StatisticsAsync(AccessClaims.TenantOf(http.User), name, version, http.RequestAborted)).Select(VersionStatistics.Of)]));
 
     // One handler serves both forms of the address; only one of them has a version.
     private static string? VersionOf(HttpContext http) => http.GetRouteValue("version") as string;

@@ -13,27 +13,26 @@ namespace QueueMaaS.OpenInference.Protocol;
 [SuppressMessage("Performance", "CA1812", Justification = "Made by the container.")]
 internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IModelHost host, TimeProvider time)
 {
-    /// <summary>As everywhere while no API keys are configured.</summary>
-    private const string Tenant = "default";
     private const int MostListed = 1000;
 
     /// <summary>Names the platform as Triton does, so that its clients know what they see.</summary>
     public const string Platform = "onnxruntime_onnx";
 
+    /// <param name="tenant">Whose model.</param>
     /// <param name="name">A model's name, or <c>name@alias</c>.</param>
     /// <param name="version">A number; null or empty for the production version.</param>
     /// <param name="cancellationToken">Ends the look-up.</param>
     /// <exception cref="ProblemException"><c>model_not_found</c> or <c>invalid_value</c>.</exception>
-    public async ValueTask<ServedModel> FindAsync(string name, string? version, CancellationToken cancellationToken)
+    public async ValueTask<ServedModel> FindAsync(string tenant, string name, string? version, CancellationToken cancellationToken)
     {
-        var found = await models.RequireServedAsync(Tenant, string.IsNullOrEmpty(version) ? name : $"{name}@{Number(name, version)}", cancellationToken);
+        var found = await models.RequireServedAsync(tenant, string.IsNullOrEmpty(version) ? name : $"{name}@{Number(name, version)}", cancellationToken);
         return await predictor.ServeAsync(found, cancellationToken);
     }
 
-    public async Task<IReadOnlyList<int>> VersionsAsync(string name, CancellationToken cancellationToken) =>
-        [.. (await models.VersionsAsync(Tenant, name.Split('@')[0], beforeVersion: null, MostListed, cancellationToken)).Select(static version => version.Version).Order()];
+    public async Task<IReadOnlyList<int>> VersionsAsync(string tenant, string name, CancellationToken cancellationToken) =>
+        [.. (await models.VersionsAsync(tenant, name.Split('@')[0], beforeVersion: null, MostListed, cancellationToken)).Select(static version => version.Version).Order()];
 
-    public Task<IReadOnlyList<ModelVersion>> ListAsync(CancellationToken cancellationToken) => models.ListAsync(Tenant, afterName: null, MostListed, cancellationToken);
+    public Task<IReadOnlyList<ModelVersion>> ListAsync(string tenant, CancellationToken cancellationToken) => models.ListAsync(tenant, afterName: null, MostListed, cancellationToken);
 
     public async Task<BatchResponse> InferAsync(ServedModel model, InferRequest request, CancellationToken cancellationToken)
     {
@@ -64,12 +63,16 @@ internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IM
     }
 
     /// <summary>Of one version, of a model, or (with a null name) of all.</summary>
-    public async Task<IReadOnlyList<ModelStatistics>> StatisticsAsync(string? name, string? version, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ModelStatistics>> StatisticsAsync(string tenant, string? name, string? version, CancellationToken cancellationToken)
     {
         var all = host.Statistics();
         if (string.IsNullOrEmpty(name))
-            return all;
-        var found = await models.RequireServedAsync(Tenant, string.IsNullOrEmpty(version) ? name : $"{name}@{Number(name, version)}", cancellationToken);
+        {
+            var names = (await ListAsync(tenant, cancellationToken)).Select(static model => model.Name).ToHashSet(StringComparer.Ordinal);
+            return [.. all.Where(one => names.Contains(one.Model))];
+        }
+
+        var found = await models.RequireServedAsync(tenant, string.IsNullOrEmpty(version) ? name : $"{name}@{Number(name, version)}", cancellationToken);
         var own = all.Where(one => one.Model == found.Name && (string.IsNullOrEmpty(version) || one.Version == found.Version)).ToArray();
         return own.Length > 0 ? own : [new(found.Name, found.Version, 0, 0, 0, 0, TimeSpan.Zero, TimeSpan.Zero, null, [])];
     }

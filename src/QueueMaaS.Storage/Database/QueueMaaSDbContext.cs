@@ -1,6 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 
@@ -23,6 +24,8 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
     public DbSet<UnprocessableRow> Unprocessable => Set<UnprocessableRow>();
     public DbSet<WebhookEndpoint> Endpoints => Set<WebhookEndpoint>();
     public DbSet<FileRow> Files => Set<FileRow>();
+    public DbSet<ApiKey> Keys => Set<ApiKey>();
+    public DbSet<AuditEntry> Audit => Set<AuditEntry>();
     public DbSet<EventRelayRow> Relay => Set<EventRelayRow>();
 
     private bool IsSqlite => Database.ProviderName?.EndsWith("Sqlite", StringComparison.Ordinal) ?? false;
@@ -98,6 +101,19 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
         {
             dataset.ToTable("dataset_versions");
             dataset.HasKey(d => new { d.Tenant, d.Name, d.Version });
+        });
+        modelBuilder.Entity<ApiKey>(key =>
+        {
+            key.ToTable("api_keys");
+            key.HasKey(k => k.Id);
+            key.Property(k => k.Id).HasMaxLength(64);
+        });
+        modelBuilder.Entity<AuditEntry>(entry =>
+        {
+            entry.ToTable("audit_log");
+            entry.HasKey(a => a.Id);
+            entry.Property(a => a.Id).HasMaxLength(26);
+            entry.HasIndex(a => new { a.Tenant, a.Id });
         });
         modelBuilder.Entity<FileRow>(file =>
         {

@@ -4,12 +4,12 @@ using QueueMaaS.Serving;
 
 namespace QueueMaaS.Commands;
 
-/// <summary>The command line: <c>serve</c>, <c>migrate</c>, <c>health</c>, <c>demo</c>, <c>perf</c>. What a command does not know goes to the settings.</summary>
+/// <summary>The command line: <c>serve</c>, <c>migrate</c>, <c>health</c>, <c>keys</c>, <c>demo</c>, <c>perf</c>. What a command does not know goes to the settings.</summary>
 internal static class CommandLine
 {
     public static RootCommand Create() => new("QueueMaaS: train, deploy and run models through a queue")
     {
-        Serve(), Migrate(), Health(), Demo(), PerfCommand.Create(GuardAsync),
+        Serve(), Migrate(), Health(), KeysCommand.Create(GuardAsync), Demo(), PerfCommand.Create(GuardAsync),
     };
 
     private static Command Serve()

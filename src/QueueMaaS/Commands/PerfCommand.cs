@@ -12,6 +12,7 @@ internal static class PerfCommand
         var model = new Argument<string>("model") { Description = "name, name@3 or name@alias." };
         var url = new Option<string>("--url") { Description = "A process with the inference role (with --rabbitmq: the api role).", DefaultValueFactory = _ => "http://127.0.0.1:8080" };
         var rabbit = new Option<string?>("--rabbitmq") { Description = "Send jobs over this broker (amqp://…) and hear of their end by its events, instead of the Open Inference Protocol." };
+        var key = new Option<string?>("--key") { Description = "An API key with the scopes read and submit, where the service asks for one. Default: the environment variable QUEUEMAAS_API_KEY." };
         var concurrency = new Option<string?>("--concurrency") { Description = "Callers that each wait for their answer: 8, or 1,4,16, or 1:64 (doubling), or 10:50:10. Default 1:64." };
         var rate = new Option<string?>("--rate") { Description = "Instead of callers, requests a second at random moments (Poisson), in the same form." };
         var bound = new Option<double?>("--latency-bound") { Description = "Search between the first and the last level for the highest load whose p99 is at most so many milliseconds." };
@@ -20,7 +21,7 @@ internal static class PerfCommand
         var windows = new Option<int>("--max-windows") { Description = "After so many windows a level ends as not stable.", DefaultValueFactory = _ => 10 };
         var shapes = new Option<string[]>("--shape") { Description = "For inputs with free sizes: name:1,16,64, with | between shapes that are sent in turn. May be repeated.", DefaultValueFactory = _ => [] };
         var csv = new Option<string?>("--csv") { Description = "Write the table to this file as well." };
-        var command = new Command("perf", "Measure a running service under load.") { model, url, rabbit, concurrency, rate, bound, window, stability, windows, shapes, csv };
+        var command = new Command("perf", "Measure a running service under load.") { model, url, rabbit, key, concurrency, rate, bound, window, stability, windows, shapes, csv };
         command.SetAction((result, cancellationToken) => guard(async () =>
         {
             if (result.GetValue(concurrency) is not null && result.GetValue(rate) is not null)
@@ -30,6 +31,7 @@ internal static class PerfCommand
             {
                 Model = result.GetValue(model)!,
                 Url = Uri.TryCreate(result.GetValue(url)!.TrimEnd('/') + "/", UriKind.Absolute, out var address) ? address : throw new PerfException("--url must be an address such as http://127.0.0.1:8080."),
+                Key = result.GetValue(key) ?? Environment.GetEnvironmentVariable("QUEUEMAAS_API_KEY"),
                 RabbitMq = result.GetValue(rabbit),
                 Levels = byRate ? LoadRange.Parse(result.GetValue(rate)!, "--rate") : LoadRange.Parse(result.GetValue(concurrency) ?? "1:64", "--concurrency"),
                 IsRate = byRate,

@@ -28,7 +28,7 @@ internal sealed class BusTarget : ILoadTarget
     /// <exception cref="PerfException">The broker, the API or the model is not there.</exception>
     public static async Task<BusTarget> ConnectAsync(PerfSettings settings, CancellationToken cancellationToken)
     {
-        using var http = new HttpClient { BaseAddress = settings.Url };
+        using var http = new HttpClient { BaseAddress = settings.Url, DefaultRequestHeaders = { Authorization = settings.Authorization } };
         var inputs = SampleInputs.Make(await DescribeAsync(http, settings, cancellationToken), settings.Shapes)
             .Select(tensors => JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["model"] = settings.Model, ["inputs"] = tensors })).ToArray();
         try

@@ -23,7 +23,7 @@ internal sealed class OpenInferenceTarget : ILoadTarget
     /// <exception cref="PerfException">The server or the model is not there, or its inputs cannot be made up.</exception>
     public static async Task<OpenInferenceTarget> ConnectAsync(PerfSettings settings, CancellationToken cancellationToken)
     {
-        var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue }) { BaseAddress = settings.Url, Timeout = TimeSpan.FromMinutes(2) };
+        var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue }) { BaseAddress = settings.Url, Timeout = TimeSpan.FromMinutes(2), DefaultRequestHeaders = { Authorization = settings.Authorization } };
         var (name, version) = settings.Model.Split('@') is [var own, var number] && int.TryParse(number, out _) ? (own, $"/versions/{number}") : (settings.Model, "");
         var path = $"v2/models/{Uri.EscapeDataString(name)}{version}";
         var inputs = await DescribeAsync(http, path, settings, cancellationToken);

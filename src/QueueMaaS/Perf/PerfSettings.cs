@@ -1,3 +1,5 @@
+using System.Net.Http.Headers;
+
 namespace QueueMaaS.Perf;
 
 /// <summary>What to measure.</summary>
@@ -5,6 +7,9 @@ internal sealed record PerfSettings
 {
     public required string Model { get; init; }
     public required Uri Url { get; init; }
+    /// <summary>An API key, where the service asks for one.</summary>
+    public string? Key { get; init; }
+    public AuthenticationHeaderValue? Authorization => Key is null ? null : new("Bearer", Key);
 
     /// <summary>The broker; null to send over the Open Inference Protocol.</summary>
     public string? RabbitMq { get; init; }

@@ -5,6 +5,7 @@ using QueueMaaS.Client;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Tenants;
@@ -112,6 +113,7 @@ public static partial class QueueMaaSHost
         services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ImportOptions>().Bind(configuration.GetSection(ImportOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));
+        services.AddOptions<AccessOptions>().Bind(configuration.GetSection(AccessOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<TrainingOptions>().Bind(configuration.GetSection(TrainingOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
@@ -177,13 +179,26 @@ public static partial class QueueMaaSHost
         var broker = bus.RabbitMq is null ? "an in-process bus" : $"RabbitMQ at {new Uri(bus.RabbitMq).Authority.Split('@')[^1]}";
         var urls = string.Join(", ", app.Urls);
         LogRuns(app.Logger, roles, urls, database, broker, storage.Redis is null ? "in-process signals" : "Redis");
-        if (roles.HasFlag(Roles.Api))
-            LogOpen(app.Logger, urls);
+        if (roles.HasFlag(Roles.Api) || roles.HasFlag(Roles.Inference))
+            _ = WarnIfOpenAsync(app, urls);
+    }
+
+    private static async Task WarnIfOpenAsync(WebApplication app, string urls)
+    {
+        try
+        {
+            if (!app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<AccessOptions>>().Value.RequireKeys && !await app.Services.GetRequiredService<IApiKeyStore>().AnyAsync(app.Lifetime.ApplicationStopping))
+                LogOpen(app.Logger, urls);
+        }
+        catch (Exception exception) when (exception is System.Data.Common.DbException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The database is away or the process ends: health and the log say so themselves.
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "QueueMaaS runs as {Roles} on {Urls} with {Database}, {Bus} and {Signals}")]
     private static partial void LogRuns(ILogger logger, Roles roles, string urls, string database, string bus, string signals);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The API asks nobody for a key: whoever reaches {Urls} can submit and read jobs. Keep it on a private network")]
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Nobody is asked for a key: whoever reaches {Urls} can do everything. Make a first key with `queuemaas keys create`, or keep the service on a private network")]
     private static partial void LogOpen(ILogger logger, string urls);
 }

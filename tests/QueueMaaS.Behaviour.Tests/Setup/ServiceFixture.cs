@@ -95,13 +95,13 @@ public abstract class ServiceFixture : IAsyncLifetime
 }
 
 /// <summary>The embedded default: SQLite, in-process bus and signals.</summary>
-public sealed class EmbeddedService : ServiceFixture
+public class EmbeddedService : ServiceFixture
 {
     protected override Task<string[]> SettingsAsync() => Task.FromResult<string[]>(["--Bus:RabbitMq=", "--Storage:PostgreSql=", "--Storage:Redis="]);
 }
 
 /// <summary>Real RabbitMQ, PostgreSQL and Redis.</summary>
-public sealed class ServersService : ServiceFixture
+public class ServersService : ServiceFixture
 {
     private ServerSpace? _space;
 
@@ -118,6 +118,18 @@ public sealed class ServersService : ServiceFixture
         if (_space is not null)
             await _space.DisposeAsync();
     }
+}
+
+/// <summary>The embedded default where keys come and go: none is remembered.</summary>
+public sealed class EmbeddedKeysService : EmbeddedService
+{
+    protected override async Task<string[]> SettingsAsync() => [.. await base.SettingsAsync(), "--Api:KeyCache=00:00:00"];
+}
+
+/// <summary>The real servers where keys come and go.</summary>
+public sealed class ServersKeysService : ServersService
+{
+    protected override async Task<string[]> SettingsAsync() => [.. await base.SettingsAsync(), "--Api:KeyCache=00:00:00"];
 }
 
 /// <summary>The test servers with a database of one's own.</summary>
