@@ -36,9 +36,12 @@ public sealed class InferenceOptions
     /// <summary>Where TensorRT keeps the engines that it builds, so that a restart does not build them again. Default: nowhere.</summary>
     public string? TensorRtCache { get; set; }
 
-    /// <summary>Batches of one model version that run at the same time. Default 1: on a CPU one batch already uses every core.</summary>
-    [Range(1, 64)]
-    public int Instances { get; set; } = 1;
+    /// <summary>
+    /// Batches of one model version that run at the same time. Default 0: on a CPU as many as there are cores, four at most, for models of up to 16 MiB, whose single operators are too small to share well between threads;
+    /// else 1, since one batch already uses every core.
+    /// </summary>
+    [Range(0, 64)]
+    public int Instances { get; set; }
 
     /// <summary>Threads that share one batch's computation. Default 0: as many as there are cores, divided by the instances.</summary>
     [Range(0, 1024)]

@@ -58,6 +58,29 @@ public sealed class DynamicBatcherTests : IDisposable
     }
 
     [Fact]
+    public async Task While_people_ask_a_batch_job_leaves_one_instance_free()
+    {
+        ScriptedInstance[] instances = [new(held: true), new(held: true)];
+        await using var batcher = new DynamicBatcher(new() { Model = "m", Version = 1, MaxBatchSize = 1 }, instances, _time, _metrics);
+        Task[] started = [.. instances.Select(static instance => instance.StartedAsync())];
+        var first = batcher.InferAsync(Request(1));
+        await Task.WhenAny(started);
+
+        // The second instance is idle, and stays so for whoever asks next.
+        var background = batcher.InferAsync(Request(2) with { Priority = 4 });
+        var waiting = batcher.QueuedRows;
+        var usual = batcher.InferAsync(Request(3));
+        await Task.WhenAll(started);
+        var waitingStill = batcher.QueuedRows;
+        foreach (var instance in instances)
+            instance.Permit();
+        await Task.WhenAll(first, background, usual);
+        (waiting, waitingStill).ShouldBe((1, 1));
+
+        instances.Sum(static instance => instance.Sizes.Count).ShouldBe(3);
+    }
+
+    [Fact]
     public async Task A_request_larger_than_a_batch_is_split_and_joined_again()
     {
         var instance = new ScriptedInstance();

@@ -9,6 +9,11 @@ namespace QueueMaaS.Inference.Batching;
 /// </summary>
 public sealed class DynamicBatcher : IAsyncDisposable
 {
+    /// <summary>Below it, nobody waits for the answer: batch jobs, and what callers say is not urgent.</summary>
+    private const int UsualPriority = 5;
+
+    private static readonly TimeSpan StandBack = TimeSpan.FromMilliseconds(500);
+
     private readonly Lock _gate = new();
     private readonly BatcherSettings _settings;
     private readonly TimeProvider _time;
@@ -25,6 +30,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
     private readonly long _started;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TimeSpan _armedFor = TimeSpan.MaxValue;
+    private TimeSpan? _usualAt;
     private bool _closing;
     private volatile bool _single;
 
@@ -136,6 +142,8 @@ public sealed class DynamicBatcher : IAsyncDisposable
                 return Refuse(Refusals.ShuttingDown());
             if (!runLate && deadline is { } by && MissedBy(by, request, now) is { } estimate)
                 return Refuse(Refusals.Unmeetable(estimate, by - now));
+            if (request.Priority >= UsualPriority)
+                _usualAt = now;
             for (var i = 0; i < pending.Parts.Length; i++)
             {
                 // Only the first part can be refused; those behind it wait outside, or a large request could never enter.
@@ -189,7 +197,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
         {
             var now = Now;
             expired = _queue.TakeExpired(now);
-            batch = _queue.TakeBatch(now);
+            batch = _idle.Count == 0 && KeepsOneFree(now) ? null : _queue.TakeBatch(now);
             if (batch is null)
             {
                 _idle.Push(worker);
@@ -318,16 +326,22 @@ public sealed class DynamicBatcher : IAsyncDisposable
         BatchWorker? worker = null;
         if (_idle.Count > 0 && _queue.NextBatchAt() is { } at)
         {
-            if (at <= now)
-                worker = _idle.Pop();
-            else
+            if (at > now)
                 Arm(at, now);
+            else if (_idle.Count > 1 || !KeepsOneFree(now))
+                worker = _idle.Pop();
         }
 
         if (_queue.NextDeadline() is { } deadline)
             Arm(deadline, now);
         return worker;
     }
+
+    /// <summary>
+    /// Under the lock: whether the last idle instance is kept for requests of the usual priority. Of several instances one is, while such requests come: they would else wait for the end of a batch
+    /// that nobody waits for. No timer is needed, since another instance is at work then and asks at its end.
+    /// </summary>
+    private bool KeepsOneFree(TimeSpan now) => _workers.Length > 1 && !_closing && _usualAt is { } at && now - at < StandBack && _queue.RowsAhead(UsualPriority) == 0;
 
     private void Arm(TimeSpan at, TimeSpan now)
     {

@@ -8,8 +8,10 @@ namespace QueueMaaS.Inference.Sessions;
 /// <summary>A model version in memory with its batcher.</summary>
 internal sealed class LoadedModel : IAsyncDisposable
 {
-    private readonly OnnxModel _model;
+    private const long SmallModelBytes = 16 << 20;
+    private const int MostInstances = 4;
 
+    private readonly OnnxModel _model;
     private readonly string? _artifact;
     private readonly int _instances;
 
@@ -32,7 +34,7 @@ internal sealed class LoadedModel : IAsyncDisposable
     public static LoadedModel Load(ServedModel served, InferenceOptions options, TimeProvider time, InferenceMetrics metrics)
     {
         var batching = served.Batching;
-        var instances = batching.Instances ?? options.Instances;
+        var instances = batching.Instances ?? (options.Instances > 0 ? options.Instances : ChooseInstances(served, options));
         var threads = batching.IntraOpThreads ?? (options.IntraOpThreads > 0 ? options.IntraOpThreads : Math.Max(1, Environment.ProcessorCount / instances));
         var model = OnnxModel.Load(served.Path, threads, options);
         try
@@ -49,6 +51,9 @@ internal sealed class LoadedModel : IAsyncDisposable
             throw;
         }
     }
+
+    private static int ChooseInstances(ServedModel served, InferenceOptions options) =>
+        options.Provider == "cpu" && new FileInfo(served.Path).Length <= SmallModelBytes ? Math.Clamp(Environment.ProcessorCount, 1, MostInstances) : 1;
 
     private static BatcherSettings Settings(ServedModel served, InferenceOptions options, bool single)
     {
