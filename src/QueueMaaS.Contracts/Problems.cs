@@ -170,6 +170,8 @@ public static class ProblemCodes
     public const string TrainingRuntimeUnavailable = "training_runtime_unavailable";
     /// <summary>More items of a batch job failed than its stated share.</summary>
     public const string BatchFailed = "batch_failed";
+    /// <summary>The time budget is too small for one epoch.</summary>
+    public const string BudgetTooSmall = "budget_too_small";
     /// <summary>No recipe has this name or version.</summary>
     public const string RecipeNotFound = "recipe_not_found";
     /// <summary>A sweep has more points or trials than the service allows.</summary>

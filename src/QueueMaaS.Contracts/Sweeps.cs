@@ -30,8 +30,10 @@ public sealed record SearchSettings
     public int? Trials { get; init; }
     /// <summary>Seeds what is drawn. Default 0.</summary>
     public long? Seed { get; init; }
-    /// <summary>By field of the training (<c>learningRate</c>, <c>optimization.weightDecay</c>, <c>network[0].out</c>, <c>data.columns["a.b"].scaling</c>): what it is varied over.</summary>
-    public required IReadOnlyDictionary<string, SearchRange> Space { get; init; }
+    /// <summary>All but auto: by field of the training (<c>learningRate</c>, <c>optimization.weightDecay</c>, <c>network[0].out</c>, <c>data.columns["a.b"].scaling</c>): what it is varied over.</summary>
+    public IReadOnlyDictionary<string, SearchRange>? Space { get; init; }
+    /// <summary>auto: minutes from the beginning of the first measurement to the best model, on one worker, above 0 up to 10,080 (a week).</summary>
+    public double? Minutes { get; init; }
     /// <summary>asha: of the trials of a rung, one in so many goes on to the next; also by how much the rungs' epochs grow. 2 to 16, default 3.</summary>
     public int? Reduction { get; init; }
     /// <summary>asha: epochs of the lowest rung, at least 1. Default 1. The highest rung has the training's <c>epochs</c>.</summary>
@@ -49,6 +51,8 @@ public enum SearchMethod
     Random,
     /// <summary>Asynchronous successive halving: many trials are begun, and only the best of each rung go on (Li et al. 2018, arXiv 1810.05934).</summary>
     Asha,
+    /// <summary>Settings are chosen by what the data is and by what is measured on a worker, and the time budget is spent on a small asha search around them. What the training says itself is kept.</summary>
+    Auto,
 }
 
 /// <summary>What one field is varied over: exactly one of <see cref="Values"/>, <see cref="Uniform"/>, <see cref="LogUniform"/>, <see cref="Integer"/> and <see cref="LogInteger"/>.</summary>
@@ -83,7 +87,30 @@ public sealed record TrialSettings
     public string? From { get; init; }
     /// <summary>True for the one that exports and registers the best trial's model.</summary>
     public bool Register { get; init; }
+    /// <summary>auto: the time budget, of the one job that measures and proposes settings.</summary>
+    public double? ProbeMinutes { get; init; }
 }
+
+/// <summary>The result of the measuring job of an auto sweep: what is tried, and why.</summary>
+public sealed record AutoProposal
+{
+    /// <summary>Settings of all trials; what the job said itself is not among them.</summary>
+    public required JsonElement Training { get; init; }
+    /// <summary>What is varied, by trial.</summary>
+    public required IReadOnlyList<IReadOnlyDictionary<string, JsonElement>> Points { get; init; }
+    /// <summary>Epochs of the lowest rung.</summary>
+    public required int MinEpochs { get; init; }
+    /// <summary>Why each thing was chosen, in the order in which that was done.</summary>
+    public required IReadOnlyList<AutoReason> Reasons { get; init; }
+    /// <summary>Measured seconds of an epoch.</summary>
+    public required double SecondsPerEpoch { get; init; }
+}
+
+/// <summary>Why something was chosen.</summary>
+/// <param name="Field">The field of the training, or <c>trials</c>.</param>
+/// <param name="Value">What was chosen.</param>
+/// <param name="Reason">Why: what was seen or measured.</param>
+public sealed record AutoReason(string Field, JsonElement Value, string Reason);
 
 /// <summary>The result of a trial: figures, and a checkpoint to go on from; no model is registered.</summary>
 public sealed record TrialOutput
@@ -130,7 +157,7 @@ public sealed record SweepDecision
 /// <summary>How far a sweep is.</summary>
 public sealed record SweepProgress
 {
-    /// <summary><c>running</c> or <c>registering</c>.</summary>
+    /// <summary><c>measuring</c> (auto), <c>running</c> or <c>registering</c>.</summary>
     public required string Phase { get; init; }
     /// <summary>Trials in all.</summary>
     public required int Trials { get; init; }
@@ -221,6 +248,8 @@ public sealed record SweepOutput
     public required int Failed { get; init; }
     /// <summary>The best ten.</summary>
     public required IReadOnlyList<SweepTrial> Leaderboard { get; init; }
+    /// <summary>auto: why the settings were chosen.</summary>
+    public IReadOnlyList<AutoReason>? Reasons { get; init; }
     /// <summary>Seconds of training over all trials.</summary>
     public required double TrainingSeconds { get; init; }
 }

@@ -8,6 +8,7 @@ using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Submission;
+using QueueMaaS.Training.Auto;
 using QueueMaaS.Training.Checkpoints;
 using QueueMaaS.Training.Preparation;
 using QueueMaaS.Training.Recipes;
@@ -92,6 +93,13 @@ internal sealed class TrainingJobExecutor(
                 OnlyTrain = input.Trial is { Register: false },
                 Origin = input.Trial is { } of ? new Dictionary<string, string> { ["queuemaas.sweep"] = of.Sweep, ["queuemaas.trial"] = $"{of.Number}" } : null,
             };
+            if (input.Trial?.ProbeMinutes is { } minutes)
+            {
+                var document = System.Text.Json.Nodes.JsonObject.Create(JsonElement.Parse(job.Input))!;
+                document.Remove("trial");
+                return await Task.Factory.StartNew(() => AutoProbe.Run(request, document, minutes, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            }
+
             request = request with { Checkpoint = (snapshot, plan, data) => Store(attempt, request, reference, snapshot, plan, WithVocabulary(data)) };
             var log = new TrainingLog(attempt, settings.Epochs, resume?.Snapshot.State.History.Count ?? 0);
             await log.BeginAsync(reference, resume?.Snapshot.Id, settings.BatchSize, cancellationToken);

@@ -53,6 +53,14 @@ internal static class TrainingDocument
         return merged;
     }
 
+    /// <summary>One document over another, as a JSON merge patch.</summary>
+    public static JsonObject Over(JsonObject under, JsonObject over)
+    {
+        var merged = (JsonObject)under.DeepClone();
+        Patch(merged, over);
+        return merged;
+    }
+
     private static void Patch(JsonObject target, JsonObject patch)
     {
         foreach (var (name, value) in patch)

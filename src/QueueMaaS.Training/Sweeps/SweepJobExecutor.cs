@@ -39,10 +39,13 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
             states[change.Id] = change.State;
             Wake(wake);
         });
+        var (proposal, until) = plan.IsAuto ? await ProposeAsync(attempt, plan, wake, cancellationToken) : (null, default);
+        if (proposal is not null)
+            plan = SweepPlan.Of(JsonElement.Parse(job.Input), int.MaxValue, proposal);
         var decided = await DecisionsAsync(job.Id, cancellationToken);
         var standing = await LookAsync(plan, job, cancellationToken);
         var dataset = standing.Dataset ?? await PinAsync(job, plan, cancellationToken);
-        await attempt.LogAsync("info", standing.Jobs.Count == 0 ? $"A {Name(plan)} search with {plan.Points.Count} trials on {dataset}." : $"Goes on with {standing.Jobs.Count} trainings handed out, {standing.Outputs.Count} of them done.", cancellationToken);
+        await attempt.LogAsync("info", standing.Jobs.Count == 0 ? $"Search by {Name(plan)} with {plan.Points.Count} trials on {dataset}." : $"Goes on with {standing.Jobs.Count} trainings handed out, {standing.Outputs.Count} of them done.", cancellationToken);
         var (reported, told) = (time.GetTimestamp() - time.TimestampFrequency, "");
         while (true)
         {
@@ -50,7 +53,10 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
             if (standing.Registration is { State: JobState.Succeeded } registered)
                 return await EndAsync(attempt, plan, standing, registered, cancellationToken);
             RequireRegistration(standing);
-            var made = standing.Registration is null ? await HandOutAsync(attempt, plan, dataset, standing, decided, cancellationToken) : 1;
+            var over = plan.IsAuto && standing is { Registration: null, Best: not null } && time.GetUtcNow() > until;
+            if (over)
+                await EndTrialsAsync(attempt, standing, cancellationToken);
+            var made = standing.Registration is not null ? 1 : over ? 0 : await HandOutAsync(attempt, plan, dataset, standing, decided, cancellationToken);
             if (made == 0 && standing.Open == 0)
             {
                 await RegisterAsync(job, plan, dataset, standing, cancellationToken);
@@ -69,13 +75,56 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         }
     }
 
+    /// <summary>auto: has a worker measure and propose, and tells when the budget ends.</summary>
+    private async Task<(AutoProposal Proposal, DateTimeOffset Until)> ProposeAsync(JobAttempt attempt, SweepPlan plan, SemaphoreSlim wake, CancellationToken cancellationToken)
+    {
+        var job = attempt.Job;
+        await attempt.ReportAsync(new SweepProgress { Phase = "measuring", Trials = 0, Started = 0, Running = 0, Waiting = 0, Measured = 0, Failed = 0 }, cancellationToken);
+        while (true)
+        {
+            var children = await store.ChildrenAsync(job.Id, cancellationToken);
+            var probe = children.FirstOrDefault(child => child.Id == TrialJobs.ProbeIdOf(job.Id));
+            if (probe is null)
+            {
+                await submitter.SubmitChildrenAsync(
+                    job, [(TrialJobs.ProbeIdOf(job.Id), TrialJobs.ProbeInput(plan, job.Id, await PinAsync(job, plan, cancellationToken)))], cancellationToken, JobKind.Training, plan.Input.TrialAttempts ?? DefaultTrialAttempts);
+            }
+            else if (TrialJobs.ProposalOf(children) is { } proposal)
+            {
+                if (children.Count == 1)
+                {
+                    foreach (var reason in proposal.Reasons)
+                        await attempt.LogAsync("info", $"{reason.Field} {reason.Value.GetRawText()}: {reason.Reason}.", cancellationToken);
+                }
+
+                return (proposal, probe.StartedAt!.Value + TimeSpan.FromMinutes(plan.Input.Search.Minutes!.Value));
+            }
+            else if (probe.State.IsFinal())
+            {
+                throw new ProblemException(TrialJobs.ErrorOf(probe) ?? new Problem(ProblemCodes.SweepFailed, $"The measuring job `{probe.Id}` has ended as {probe.State.ToString().ToLowerInvariant()}."));
+            }
+
+            await wake.WaitAsync(LookAnyway, cancellationToken);
+        }
+    }
+
+    /// <summary>auto: the budget is spent, and there is a best trial.</summary>
+    private async Task EndTrialsAsync(JobAttempt attempt, SweepStanding standing, CancellationToken cancellationToken)
+    {
+        foreach (var open in standing.Jobs.Values.Where(child => !child.State.IsFinal()))
+        {
+            await attempt.LogAsync("warning", $"The time budget is spent: {open.Id} is ended.", cancellationToken);
+            await store.CancelAsync(attempt.Job.Tenant, open.Id, "worker", cancellationToken);
+        }
+    }
+
     private async Task<SweepStanding> LookAsync(SweepPlan plan, JobRecord job, CancellationToken cancellationToken) =>
         SweepStanding.Of(plan, await store.ChildrenAsync(job.Id, cancellationToken));
 
     /// <summary>The version of the data set that all trials are trained on.</summary>
     private async Task<string> PinAsync(JobRecord job, SweepPlan plan, CancellationToken cancellationToken)
     {
-        var dataset = await datasets.RequireAsync(job.Tenant, plan.Training(1)["dataset"]!.GetValue<string>(), cancellationToken);
+        var dataset = await datasets.RequireAsync(job.Tenant, plan.Dataset, cancellationToken);
         return $"{dataset.Name}@{dataset.Version}";
     }
 
@@ -201,6 +250,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
             Trials = plan.Points.Count,
             Failed = standing.Failed,
             Leaderboard = [.. standing.Trials.Where(trial => trial.Metric is not null).Take(10)],
+            Reasons = plan.Proposal?.Reasons,
             TrainingSeconds = standing.Outputs.Values.Sum(output => output.Seconds),
         };
     }

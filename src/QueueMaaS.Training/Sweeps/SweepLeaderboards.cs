@@ -11,9 +11,10 @@ internal sealed class SweepLeaderboards(IJobStore jobs) : ISweepLeaderboards
     public async Task<SweepLeaderboard> ReadAsync(JobRecord sweep, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(sweep);
+        var children = await jobs.ChildrenAsync(sweep.Id, cancellationToken);
         // What was accepted is shown, though the limit may have been lowered since.
-        var plan = SweepPlan.Of(JsonElement.Parse(sweep.Input), int.MaxValue);
-        var standing = SweepStanding.Of(plan, await jobs.ChildrenAsync(sweep.Id, cancellationToken));
+        var plan = SweepPlan.Of(JsonElement.Parse(sweep.Input), int.MaxValue, TrialJobs.ProposalOf(children));
+        var standing = SweepStanding.Of(plan, children);
         return new() { Sweep = sweep.Id, State = sweep.State, Metric = standing.Metric, Count = standing.Trials.Count, Trials = standing.Trials };
     }
 }

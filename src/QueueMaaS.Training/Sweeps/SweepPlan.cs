@@ -14,9 +14,10 @@ internal sealed class SweepPlan
 
     private readonly JsonObject _training;
 
-    private SweepPlan(SweepInput input, JsonObject training, IReadOnlyList<IReadOnlyDictionary<string, JsonElement>> points, IReadOnlyList<int> rungs)
+    private SweepPlan(SweepInput input, JsonObject training, IReadOnlyList<IReadOnlyDictionary<string, JsonElement>> points, IReadOnlyList<int> rungs, AutoProposal? proposal)
     {
         Input = input;
+        Proposal = proposal;
         _training = training;
         Points = points;
         Rungs = rungs;
@@ -30,7 +31,16 @@ internal sealed class SweepPlan
     /// <summary>The epochs of each rung; one rung unless the method is asha.</summary>
     public IReadOnlyList<int> Rungs { get; }
 
-    public bool IsHalving => Input.Search.Method == SearchMethod.Asha;
+    public bool IsHalving => Input.Search.Method is SearchMethod.Asha or SearchMethod.Auto;
+
+    /// <summary>True where settings are measured and proposed first.</summary>
+    public bool IsAuto => Input.Search.Method == SearchMethod.Auto;
+
+    /// <summary>What was proposed, where it was.</summary>
+    public AutoProposal? Proposal { get; }
+
+    /// <summary>The reference of the data set.</summary>
+    public string Dataset => _training["dataset"]!.GetValue<string>();
 
     public int Reduction => Input.Search.Reduction ?? 3;
 
@@ -38,7 +48,7 @@ internal sealed class SweepPlan
     public string Model => _training["model"]!.GetValue<string>();
 
     /// <exception cref="ProblemException">Whatever is wrong with the sweep itself; its trainings are checked by <see cref="SweepSubmissionCheck"/>.</exception>
-    public static SweepPlan Of(JsonElement json, int maxTrials)
+    public static SweepPlan Of(JsonElement json, int maxTrials, AutoProposal? proposal = null)
     {
         var input = SubmissionReader.ReadInput<SweepInput>(json);
         CheckRanges(input);
@@ -52,11 +62,16 @@ internal sealed class SweepPlan
             throw Invalid("register", "given where `training` has no `model`: the name to register the best model under");
         if (training["model"] is not JsonValue value || !value.TryGetValue<string>(out var model) || !Identifiers.IsName(model))
             throw Invalid(input.Register is null ? "training.model" : "register", "1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit");
+        if (input.Search.Method == SearchMethod.Auto)
+            return OfAuto(input, training, proposal);
         var points = SearchPoints.Of(input.Search, maxTrials);
         foreach (var field in points[0].Keys)
             CheckField(input.Search, FieldPath.Parse(field));
-        return new(input, training, points, RungsOf(input, training));
+        return new(input, training, points, RungsOf(input, training), null);
     }
+
+    /// <summary>The training as it was given, without what is varied.</summary>
+    public JsonObject Training() => (JsonObject)_training.DeepClone();
 
     /// <summary>The training of a trial, as it would be submitted by itself.</summary>
     public JsonObject Training(int trial)
@@ -75,6 +90,16 @@ internal sealed class SweepPlan
         return training;
     }
 
+    private static SweepPlan OfAuto(SweepInput input, JsonObject training, AutoProposal? proposal)
+    {
+        if (proposal is null)
+            return new(input, training, [], [0], null);
+        // What the job says itself is kept.
+        training = TrainingDocument.Over(JsonObject.Create(proposal.Training)!, training);
+        var epochs = TrainingDocument.Read(JsonSerializer.SerializeToElement(training)).Epochs ?? 10;
+        return new(input, training, proposal.Points, proposal.Points.Count > 1 && proposal.MinEpochs < epochs ? RungsBetween(proposal.MinEpochs, epochs, 3) : [epochs], proposal);
+    }
+
     private static void CheckField(SearchSettings search, FieldPath path)
     {
         if (Fixed.Contains(path.Root, StringComparer.Ordinal))
@@ -91,6 +116,11 @@ internal sealed class SweepPlan
         var (least, reduction) = (input.Search.MinEpochs ?? 1, input.Search.Reduction ?? 3);
         if (least >= most)
             throw Invalid("search.minEpochs", $"below the training's `epochs`, which are {most}: asha needs at least two rungs");
+        return RungsBetween(least, most, reduction);
+    }
+
+    private static int[] RungsBetween(int least, int most, int reduction)
+    {
         var rungs = new List<int>();
         for (var epochs = (long)least; epochs * reduction <= most; epochs *= reduction)
             rungs.Add((int)epochs);
@@ -119,6 +149,11 @@ internal sealed class SweepPlan
             throw Invalid("search.fromGrid", "left out unless the method is `asha`");
         if (!halving && (search.Reduction ?? search.MinEpochs) is not null)
             throw Invalid(search.Reduction is not null ? "search.reduction" : "search.minEpochs", "left out unless the method is `asha`");
+        var automatic = search.Method == SearchMethod.Auto;
+        if (automatic && (search.Space is not null || search.Trials is not null || search.Seed is not null))
+            throw Invalid("search", "only `method` and `minutes` where the method is `auto`, which chooses the rest");
+        if (automatic != search.Minutes is not null || search.Minutes is not (null or (> 0 and <= 10_080)))
+            throw Invalid("search.minutes", automatic ? "the time budget in minutes, above 0 and at most 10080" : "left out unless the method is `auto`");
         if (search.Reduction is < 2 or > 16)
             throw Invalid("search.reduction", "a whole number from 2 to 16");
         if (search.MinEpochs is < 1)

@@ -59,7 +59,7 @@ internal sealed class SweepStanding
 
         var metric = plan.Input.Metric ?? (outputs.Count > 0 ? SweepMetric.Default(outputs.Values.First().Task) : null);
         var dataset = jobs.Count > 0 ? JsonElement.Parse(jobs.Values.First().Input).GetProperty("dataset").GetString() : null;
-        return new(plan, metric, dataset, jobs, outputs, children.FirstOrDefault(child => TrialJobs.PlaceOf(child) is null));
+        return new(plan, metric, dataset, jobs, outputs, children.FirstOrDefault(TrialJobs.IsBest));
     }
 
     /// <summary>The figure of a trial at a rung, where it has ended well.</summary>

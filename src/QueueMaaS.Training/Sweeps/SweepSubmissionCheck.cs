@@ -16,6 +16,12 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
     public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var plan = SweepPlan.Of(input, options.Value.MaxTrials);
+        if (plan.IsAuto)
+        {
+            await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);
+            return plan.Model;
+        }
+
         RequireTypes(plan);
         for (var trial = 1; trial <= plan.Points.Count; trial++)
             await CheckTrialAsync(tenant, plan, trial, cancellationToken);

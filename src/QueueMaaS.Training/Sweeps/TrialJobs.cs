@@ -11,12 +11,31 @@ internal static class TrialJobs
 {
     private const string Trial = ":trial-";
     private const string Best = ":best";
+    private const string Probe = ":probe";
 
     public static string IdOf(string sweep, int trial, int rung) => $"{sweep}{Trial}{trial:0000}{(rung == 0 ? "" : $".{rung}")}";
 
     public static string BestIdOf(string sweep) => sweep + Best;
 
-    /// <summary>The trial and rung of a child; null for the one that registers the best model.</summary>
+    public static bool IsBest(JobRecord child) => child.Id.EndsWith(Best, StringComparison.Ordinal);
+
+    /// <summary>The job that measures and proposes settings for an auto sweep.</summary>
+    public static string ProbeIdOf(string sweep) => sweep + Probe;
+
+    /// <summary>What was proposed, where it was.</summary>
+    public static AutoProposal? ProposalOf(IEnumerable<JobRecord> children) =>
+        children.FirstOrDefault(child => child.State == JobState.Succeeded && child.Id.EndsWith(Probe, StringComparison.Ordinal)) is { } probe ? JsonSerializer.Deserialize<AutoProposal>(probe.Output!, QueueMaaSJson.Relaxed) : null;
+
+    public static string ProbeInput(SweepPlan plan, string sweep, string dataset)
+    {
+        var training = plan.Training();
+        training["dataset"] = dataset;
+        training.Remove("deploy");
+        training["trial"] = JsonSerializer.SerializeToNode(new TrialSettings { Sweep = sweep, Number = 0, ProbeMinutes = plan.Input.Search.Minutes }, QueueMaaSJson.Relaxed);
+        return training.ToJsonString(QueueMaaSJson.Relaxed);
+    }
+
+    /// <summary>The trial and rung of a child; null for those that measure, and register the best model.</summary>
     public static (int Trial, int Rung)? PlaceOf(JobRecord child)
     {
         var at = child.Id.LastIndexOf(Trial, StringComparison.Ordinal);

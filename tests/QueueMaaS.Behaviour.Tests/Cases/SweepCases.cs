@@ -131,6 +131,41 @@ public abstract class SweepCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Auto_chooses_settings_for_a_table_texts_and_images_and_says_why()
+    {
+        await UploadAsync("auto-table");
+        var jsonl = string.Join('\n', Enumerable.Range(0, 120).Select(i => $$"""{"text":"{{(i % 2 == 0 ? "sunny and warm" : "rain and storm")}} {{i}}","label":"{{(i % 2 == 0 ? "fair" : "foul")}}"}"""));
+        await service.Api.UploadDatasetAsync("auto-texts", new MemoryStream(Encoding.UTF8.GetBytes(jsonl)), Cancel);
+        await service.Api.UploadDatasetAsync("auto-images", new MemoryStream(TestImages.Shapes(trainPerClass: 20, testPerClass: 4, corrupt: 0)), Cancel);
+        // What the job says itself is kept: here, so that the test is short.
+        var table = await SubmitAsync("""{"training":{"dataset":"auto-table","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-table"}""");
+        var texts = await SubmitAsync("""{"training":{"dataset":"auto-texts","epochs":3,"data":{"tokens":{"length":8}}},"search":{"method":"auto","minutes":3},"register":"auto-texts"}""");
+        var images = await SubmitAsync("""{"training":{"dataset":"auto-images","epochs":2,"preset":"cnn-small","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-images"}""");
+        var small = await SubmitAsync("""{"training":{"dataset":"auto-table"},"search":{"method":"auto","minutes":0.0001},"register":"auto-table"}""");
+
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(table.Id, Cancel));
+        output.Reasons!.Select(r => r.Field).ShouldBe(["optimizer", "schedule.kind", "optimization.clipNorm", "preset", "learningRate", "epochs", "stopping.patience", "stopping.restoreBest", "stopping.maxMinutes", "trials"], ignoreOrder: true);
+        output.Reasons!.Single(r => r.Field == "preset").Value.GetString().ShouldBe("mlp");
+        output.Training.GetProperty("batchSize").GetInt32().ShouldBe(32);
+        output.Best.Metric!.Value.ShouldBeGreaterThan(0.8);
+        (await HistoryAsync(table.Id)).Where(e => e.Type == "log").Select(e => e.Data!.Value.GetProperty("text").GetString()!).ShouldContain(line => line.StartsWith("preset \"mlp\": ", StringComparison.Ordinal));
+
+        output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(texts.Id, Cancel));
+        (output.Best.Metric, output.Training.GetProperty("preset").GetString(), output.Training.GetProperty("epochs").GetInt32()).ShouldBe((1.0, "text-cnn", 3));
+        output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(images.Id, Cancel));
+        output.Training.GetProperty("data").GetProperty("image").GetProperty("normalise").GetBoolean().ShouldBeTrue();
+        output.Reasons!.ShouldContain(r => r.Field == "data.augmentation.flip");
+        output.Reasons!.ShouldNotContain(r => r.Field == "preset");
+        (await service.Api.GetModelAsync("auto-images", Cancel)).Version.ShouldBe(1);
+
+        var job = await service.Api.WaitAsync(small.Id, Cancel);
+        (job.State, job.Error!.Code).ShouldBe((JobState.Failed, "budget_too_small"));
+        job.Error.Message.ShouldContain("Give at least");
+        var refused = (await Should.ThrowAsync<ProblemException>(() => SubmitAsync("""{"training":{"dataset":"auto-table"},"search":{"method":"auto"},"register":"auto-table"}"""))).Problem;
+        refused.Message.ShouldContain("`search.minutes`");
+    }
+
+    [Fact]
     public async Task What_cannot_be_swept_is_refused_when_it_is_submitted()
     {
         await UploadAsync("sweep-refused");
