@@ -64,6 +64,9 @@ internal sealed class TrainingSession : IDisposable
     public TrainedModel Run(CancellationToken cancellationToken)
     {
         var feed = new BatchFeed(_plan.Data, _settings.BatchSize, _settings.Seed, _settings.Data.Augmentation);
+        // A trial that went on from a state with nothing left to train (it had stopped early) keeps that state as its own: whoever goes on from it looks there.
+        if (_settings.UntilEpoch is not null && _plan.Resume is not null && _hooks.Checkpoint is not null && (_monitor.Epoch > _settings.LastEpoch || _stopping.StoppedBy is not null))
+            Store();
         while (_monitor.Epoch <= _settings.LastEpoch && _stopping.StoppedBy is null)
         {
             TrainEpoch(feed, cancellationToken);

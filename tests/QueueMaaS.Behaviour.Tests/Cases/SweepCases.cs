@@ -90,6 +90,17 @@ public abstract class SweepCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Trials_of_asha_that_stop_early_are_promoted_and_registered_as_they_are()
+    {
+        await UploadAsync("sweep-stopped");
+        // Nothing is ever better by so much, so each trial stops after its second epoch.
+        var job = await SubmitAsync("""{"training":{"model":"stopped-best","dataset":"sweep-stopped","epochs":9,"stopping":{"patience":1,"leastGain":1000}},"search":{"method":"asha","trials":6,"space":{"learningRate":{"logUniform":[0.001,0.01]}}}}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        (output.Best.Rung, output.Best.Epochs).ShouldBe((2, 2));
+        (await service.Api.GetModelAsync("stopped-best", Cancel)).Metrics!["validationAccuracy"].ShouldBe(output.Best.Metric!.Value);
+    }
+
+    [Fact]
     public async Task A_sweep_goes_on_past_failed_trials_up_to_the_stated_share_and_can_be_requeued()
     {
         await UploadAsync("sweep-failing");
