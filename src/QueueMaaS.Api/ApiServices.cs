@@ -76,6 +76,8 @@ public static class ApiServices
         app.MapQueues();
         app.MapWebhooks();
         app.MapTraining();
+        app.MapSweeps();
+        app.MapRecipes();
         app.MapCatalog();
         app.MapUploads();
         app.MapBatches();

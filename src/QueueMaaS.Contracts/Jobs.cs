@@ -13,6 +13,8 @@ public enum JobKind
     Batch,
     /// <summary>A part of a batch job. Made by the service, never by a producer.</summary>
     Chunk,
+    /// <summary>Train one specification with many settings, as child jobs, and register the best.</summary>
+    Sweep,
 }
 
 /// <summary>Where a job is in its life. <c>succeeded</c>, <c>failed</c>, <c>cancelled</c> and <c>expired</c> are final.</summary>
@@ -47,7 +49,7 @@ public sealed record JobSubmission
     /// <summary>What to do.</summary>
     public required JobKind Kind { get; init; }
 
-    /// <summary>The work itself: an <see cref="InferenceInput"/>, <see cref="TrainingInput"/> or <see cref="BatchInput"/>, by <see cref="Kind"/>.</summary>
+    /// <summary>The work itself: an <see cref="InferenceInput"/>, <see cref="TrainingInput"/>, <see cref="BatchInput"/> or <see cref="SweepInput"/>, by <see cref="Kind"/>.</summary>
     public required JsonElement Input { get; init; }
 
     /// <summary>0 (lowest) to 9 (highest); default 5.</summary>
@@ -208,9 +210,9 @@ public sealed record Job
     public DateTimeOffset? Deadline { get; init; }
     /// <summary>Not to be started before this moment.</summary>
     public DateTimeOffset? RunAt { get; init; }
-    /// <summary>The latest report of the worker: for training a <see cref="TrainingProgress"/>, for batch a <see cref="BatchProgress"/>.</summary>
+    /// <summary>The latest report of the worker: for training a <see cref="TrainingProgress"/>, for batch a <see cref="BatchProgress"/>, for sweep a <see cref="SweepProgress"/>.</summary>
     public JsonElement? Progress { get; init; }
-    /// <summary>The result, once succeeded: an <see cref="InferenceOutput"/>, <see cref="TrainingOutput"/> or <see cref="BatchOutput"/>.</summary>
+    /// <summary>The result, once succeeded: an <see cref="InferenceOutput"/>, <see cref="TrainingOutput"/> (for a sweep's trial a <see cref="TrialOutput"/>), <see cref="BatchOutput"/> or <see cref="SweepOutput"/>.</summary>
     public JsonElement? Output { get; init; }
     /// <summary>Why it failed, or why the latest attempt did.</summary>
     public Problem? Error { get; init; }
@@ -233,7 +235,7 @@ public sealed record JobEvent
     public required string JobId { get; init; }
     /// <summary>1, 2, 3 … within the job; the id of the server-sent event.</summary>
     public required long Sequence { get; init; }
-    /// <summary><c>queued</c>, <c>running</c>, <c>progress</c>, <c>retrying</c>, <c>succeeded</c>, <c>failed</c>, <c>cancelled</c>, <c>expired</c>, <c>scheduled</c>, <c>log</c>, <c>metrics</c>, <c>paused</c>, <c>checkpoint</c>.</summary>
+    /// <summary><c>queued</c>, <c>running</c>, <c>progress</c>, <c>retrying</c>, <c>succeeded</c>, <c>failed</c>, <c>cancelled</c>, <c>expired</c>, <c>scheduled</c>, <c>log</c>, <c>metrics</c>, <c>paused</c>, <c>checkpoint</c>, <c>decision</c>.</summary>
     public required string Type { get; init; }
     /// <summary>When.</summary>
     public required DateTimeOffset At { get; init; }

@@ -6,7 +6,7 @@ public static class ProblemStatus
     /// <summary>From 400 to 503; 422 where the request was understood but cannot be done.</summary>
     public static int Of(string code) => code switch
     {
-        ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.UploadNotFound or ProblemCodes.CheckpointNotFound or ProblemCodes.NotFound
+        ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.UploadNotFound or ProblemCodes.CheckpointNotFound or ProblemCodes.RecipeNotFound or ProblemCodes.NotFound
             or ProblemCodes.KeyNotFound or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound => 404,
         ProblemCodes.JobStateConflict or ProblemCodes.KeyStateConflict or ProblemCodes.IdempotencyConflict or ProblemCodes.UploadOffsetConflict => 409,
         ProblemCodes.TooLarge or ProblemCodes.ArchiveTooLarge => 413,

@@ -170,6 +170,18 @@ public static class ProblemCodes
     public const string TrainingRuntimeUnavailable = "training_runtime_unavailable";
     /// <summary>More items of a batch job failed than its stated share.</summary>
     public const string BatchFailed = "batch_failed";
+    /// <summary>The time budget is too small for one epoch.</summary>
+    public const string BudgetTooSmall = "budget_too_small";
+    /// <summary>No recipe has this name or version.</summary>
+    public const string RecipeNotFound = "recipe_not_found";
+    /// <summary>A sweep has more points or trials than the service allows.</summary>
+    public const string SweepTooLarge = "sweep_too_large";
+    /// <summary>A sweep's space is empty, upside down, or has a field that the training does not.</summary>
+    public const string SearchInvalid = "search_invalid";
+    /// <summary>More trials of a sweep failed than its stated share, none has a figure, or its best one could not be registered.</summary>
+    public const string SweepFailed = "sweep_failed";
+    /// <summary>What a sweep compares is no figure of its trainings.</summary>
+    public const string MetricUnknown = "metric_unknown";
     /// <summary>A webhook target is not allowed.</summary>
     public const string WebhookTargetRefused = "webhook_target_refused";
     /// <summary>A part that the request needs cannot be reached; try again.</summary>

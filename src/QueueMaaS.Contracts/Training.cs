@@ -9,6 +9,8 @@ public sealed record TrainingInput
     public required string Model { get; init; }
     /// <summary>The data set: <c>name</c> (its latest version) or <c>name@version</c>.</summary>
     public required string Dataset { get; init; }
+    /// <summary>A recipe: <c>name</c> (its latest version) or <c>name@version</c>, such as <c>tabular-default@1</c>. What the job says itself goes over the recipe's settings; null takes one of them away. Default: none.</summary>
+    public string? Recipe { get; init; }
     /// <summary>What is learned. Default: classification where the data has classes, regression where its target is numbers.</summary>
     public TrainingTask? Task { get; init; }
     /// <summary>A ready-made network. Default: <c>cnn-small</c> for images, <c>mlp</c> for tables and arrays, <c>text-cnn</c> for texts. Not together with <see cref="Network"/>.</summary>
@@ -49,6 +51,8 @@ public sealed record TrainingInput
     public double? MaxCorruptShare { get; init; }
     /// <summary>The alias to point at the new version once it is registered, such as <c>production</c>. Default: none (the first version of a name becomes <c>production</c> by itself).</summary>
     public string? Deploy { get; init; }
+    /// <summary>Written by the service where the training is a trial of a sweep; refused from a producer.</summary>
+    public TrialSettings? Trial { get; init; }
 }
 
 /// <summary>What is learned.</summary>

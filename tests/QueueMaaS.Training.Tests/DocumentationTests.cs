@@ -27,6 +27,15 @@ public sealed partial class DocumentationTests
     }
 
     [Fact]
+    public void The_sweep_in_the_documentation_is_one()
+    {
+        var text = File.ReadAllText(Path.Combine(Root(), "docs", "sweeps.md"));
+        var plan = Sweeps.SweepPlan.Of(JsonElement.Parse(Submission().Match(text).Groups["json"].Value).GetProperty("input"), 1_000);
+        plan.Points.Count.ShouldBe(20);
+        _ = TrainingSettings.From(SubmissionReader.ReadInput<TrainingInput>(JsonSerializer.SerializeToElement(plan.Training(20))));
+    }
+
+    [Fact]
     public void Every_layer_type_is_in_the_documentation()
     {
         var text = File.ReadAllText(Path.Combine(Root(), "docs", "training.md"));

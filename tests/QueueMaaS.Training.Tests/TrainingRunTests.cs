@@ -27,12 +27,12 @@ public sealed class TrainingRunTests : IDisposable
         (artifacts.Data.Examples.Split.Train.Length, artifacts.Data.Examples.Split.Validation.Length).ShouldBe((120, 40));
         artifacts.Labels.ShouldBe(ShapesDataset.Classes);
         artifacts.Data.Pipeline.Image.ShouldBe(new ImagePreparation(32, 32, 3) { Alpha = AlphaMode.Ignore }, "serving reads pixels as training did");
-        artifacts.Parity.Images.ShouldBe(40);
-        artifacts.Parity.SameLabel.ShouldBe(1);
+        artifacts.Exported!.Parity.Images.ShouldBe(40);
+        artifacts.Exported!.Parity.SameLabel.ShouldBe(1);
         artifacts.Device.ShouldBe("cpu");
         artifacts.Final.ConfusionMatrix.Sum(r => r.Sum()).ShouldBe(40);
         phases[^1].ShouldBe("checking");
-        var model = OnnxFile.Read(artifacts.OnnxPath);
+        var model = OnnxFile.Read(artifacts.Exported!.OnnxPath);
         model.MetadataProps.Single(p => p.Key == "queuemaas.dataset").Value.ShouldBe("d");
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -24,14 +25,14 @@ internal static class TrainingRoutes
         jobs.MapGet("{id}/checkpoints/{checkpoint}", GetAsync).Produces<TrainingCheckpoint>().WithSummary("Get a checkpoint").WithDescription("Its `artifact` is a safetensors file: `GET /v1/artifacts/{id}`.");
         jobs.MapPost("{id}/checkpoints/{checkpoint}/register", RegisterAsync).WithScope(AccessScopes.Models).WithAudit("model.register").Accepts<CheckpointRegistration>("application/json").Produces<ModelVersion>(StatusCodes.Status201Created)
             .WithSummary("Make a checkpoint the next version of a model").WithDescription("It is exported to ONNX and checked like the result of a training. A repeat gives the version made before.");
-        jobs.MapPost("{id}/pause", PauseAsync).Produces<Job>().WithSummary("Pause a job").WithDescription("A job that waits; a training that runs: it stores its state and stops within a step; a batch job that runs: it hands out no more chunks.");
+        jobs.MapPost("{id}/pause", PauseAsync).Produces<Job>().WithSummary("Pause a job").WithDescription("A job that waits; a training that runs: it stores its state and stops within a step; a batch job that runs: it hands out no more chunks; a sweep: with its trials.");
         jobs.MapPost("{id}/resume", ResumeAsync).Produces<Job>().WithSummary("Resume a paused job").WithDescription("A training goes on from its latest checkpoint, a batch job with the chunks that are not done, on any worker.");
     }
 
     private static async Task<TrainingMetrics> MetricsAsync(Caller caller, string id, IJobStore store, CancellationToken cancellationToken)
     {
         var job = (await RequireAsync(caller, id, store, cancellationToken)).ToJob();
-        var epochs = (job.Output is { } output ? Read<TrainingOutput>(output)?.History : job.Progress is { } progress ? Read<TrainingProgress>(progress)?.History : null) ?? [];
+        var epochs = (job.Output is { } output && output.TryGetProperty("history", out var history) ? history.Deserialize<IReadOnlyList<EpochMetrics>>(QueueMaaSJson.Relaxed) : job.Progress is { } progress ? Read<TrainingProgress>(progress)?.History : null) ?? [];
         return new(job.Id, job.State, epochs);
     }
 
@@ -68,7 +69,7 @@ internal static class TrainingRoutes
         var job = await store.PauseAsync(caller.Tenant, id, caller.Name, cancellationToken) ?? throw JobRoutes.NotFound(id);
         return job.State == JobState.Paused
             ? job.ToJob()
-            : throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; jobs that wait, and trainings and batch jobs that run, can be paused.", ("state", job.State));
+            : throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; jobs that wait, and trainings, batch jobs and sweeps that run, can be paused.", ("state", job.State));
     }
 
     private static async Task<Job> ResumeAsync(Caller caller, string id, IJobStore store, CancellationToken cancellationToken)

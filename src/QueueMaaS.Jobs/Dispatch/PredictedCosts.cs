@@ -14,7 +14,7 @@ public sealed partial class PredictedCosts(IModelCatalog models, ILoadBoard boar
     private readonly ConcurrentDictionary<(string Tenant, string Model), Known> _known = new();
 
     /// <summary>A guess for what no worker has measured yet.</summary>
-    public static double Guess(JobKind kind) => kind switch { JobKind.Inference => 0.001, JobKind.Chunk => 0.1, JobKind.Batch => 0.01, _ => 60 };
+    public static double Guess(JobKind kind) => kind switch { JobKind.Inference => 0.001, JobKind.Chunk => 0.1, JobKind.Batch or JobKind.Sweep => 0.01, _ => 60 };
 
     public double Of(JobPointer pointer)
     {

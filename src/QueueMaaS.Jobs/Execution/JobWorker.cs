@@ -50,8 +50,8 @@ public sealed partial class JobWorker(
 
         var claimed = await runner.ClaimAsync(ids, kind, cancellationToken);
         var runs = Task.WhenAll(claimed.Select(job => runner.RunAsync(job, _stopping.Token)));
-        // A batch job waits for its chunks, perhaps for hours: its lease, not the delivery, says that it is being worked on.
-        if (kind == JobKind.Batch)
+        // A batch job waits for its chunks and a sweep for its trials, perhaps for hours: its lease, not the delivery, says that it is being worked on.
+        if (kind is JobKind.Batch or JobKind.Sweep)
             _ = Track(runs);
         else
             await runs;

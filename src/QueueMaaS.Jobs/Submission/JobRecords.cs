@@ -27,6 +27,9 @@ public sealed record SubmissionOrigin(string Tenant)
 /// <summary>Makes the row of a checked submission.</summary>
 internal sealed class JobRecords(JobOptions options, TimeProvider time)
 {
+    // A sweep only waits for its trials: to be taken over by another worker costs nothing, however often it happens.
+    private const int SweepAttempts = 20;
+
     private static readonly JobState[] HoldsUnique = [JobState.Scheduled, JobState.Queued, JobState.Running, JobState.Retrying];
 
     public JobRecord Make(JobSubmission submission, SubmissionOrigin origin, string? model, IReadOnlyList<string> references)
@@ -40,7 +43,7 @@ internal sealed class JobRecords(JobOptions options, TimeProvider time)
             Tenant = origin.Tenant,
             Kind = submission.Kind,
             State = runAt > now ? JobState.Scheduled : JobState.Queued,
-            MaxAttempts = submission.MaxAttempts ?? kind?.MaxAttempts ?? options.MaxAttempts,
+            MaxAttempts = submission.MaxAttempts ?? kind?.MaxAttempts ?? (submission.Kind == JobKind.Sweep ? SweepAttempts : options.MaxAttempts),
             Priority = submission.Priority ?? 5,
             Model = model,
             Input = submission.Input.GetRawText(),

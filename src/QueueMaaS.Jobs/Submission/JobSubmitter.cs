@@ -66,7 +66,7 @@ public sealed class JobSubmitter : IAsyncDisposable
     {
         SubmissionLimits.Check(submission, origin.IdempotencyKey);
         if (!_checks.TryGetValue(submission.Kind, out var check))
-            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training` or `batch`.", ("path", "kind"));
+            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training`, `batch` or `sweep`.", ("path", "kind"));
         if (submission.Webhook is { } webhook)
             _webhookTargets.Check(webhook);
         var references = OutputReferences.Find(submission.Input);
@@ -78,11 +78,18 @@ public sealed class JobSubmitter : IAsyncDisposable
     }
 
     /// <summary>Accepts the parts of a job that a worker has split. Repeats are harmless: the ids are the worker's to choose.</summary>
-    public async Task SubmitChildrenAsync(JobRecord parent, IReadOnlyList<(string Id, string Input)> children, CancellationToken cancellationToken)
+    /// <param name="parent">The job.</param>
+    /// <param name="children">Its parts.</param>
+    /// <param name="cancellationToken">Gives up waiting; the parts may still be accepted.</param>
+    /// <param name="kind">What the parts are.</param>
+    /// <param name="maxAttempts">How often each is tried. Default: as often as the job.</param>
+    public async Task SubmitChildrenAsync(
+        JobRecord parent, IReadOnlyList<(string Id, string Input)> children, CancellationToken cancellationToken, JobKind kind = JobKind.Chunk, int? maxAttempts = null)
     {
+        ArgumentNullException.ThrowIfNull(parent);
         foreach (var group in children.Chunk(256))
         {
-            var accepted = await Task.WhenAll(group.Select(child => _accept.AddAsync(ToChild(parent, child.Id, child.Input), cancellationToken)));
+            var accepted = await Task.WhenAll(group.Select(child => _accept.AddAsync(ToChild(parent, child.Id, child.Input, kind, maxAttempts ?? parent.MaxAttempts), cancellationToken)));
             foreach (var outcome in accepted)
             {
                 if (outcome.Kind == AcceptKind.New)
@@ -93,13 +100,13 @@ public sealed class JobSubmitter : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _accept.DisposeAsync();
 
-    private JobRecord ToChild(JobRecord parent, string id, string input) => new()
+    private JobRecord ToChild(JobRecord parent, string id, string input, JobKind kind, int maxAttempts) => new()
     {
         Id = id,
         Tenant = parent.Tenant,
-        Kind = JobKind.Chunk,
+        Kind = kind,
         State = JobState.Queued,
-        MaxAttempts = parent.MaxAttempts,
+        MaxAttempts = maxAttempts,
         Priority = parent.Priority,
         Model = parent.Model,
         Input = input,

@@ -25,8 +25,8 @@ public sealed partial class JobStore
     public Task<JobRecord?> PauseAsync(string tenant, string id, string by, CancellationToken cancellationToken) =>
         HoldAsync(tenant, id, JobState.Paused, by, "paused by request", static job =>
         {
-            // Only a training can store where it stands, and a batch job stands in its chunks; what else runs is soon over.
-            if (job.State == JobState.Running && job.Kind is not (JobKind.Training or JobKind.Batch))
+            // Only a training can store where it stands, and a batch job or a sweep stands in its children; what else runs is soon over.
+            if (job.State == JobState.Running && job.Kind is not (JobKind.Training or JobKind.Batch or JobKind.Sweep))
                 return false;
             // A pause costs no attempt.
             if (job.State == JobState.Running)
@@ -39,10 +39,19 @@ public sealed partial class JobStore
 
     private Task<JobRecord?> HoldAsync(string tenant, string id, JobState to, string by, string reason, Func<JobRecord, bool> allows, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
     {
-        await RowLocks.TakeAsync(context, [id], waits: true, cancellationToken);
+        var family = context.Jobs.Where(found => found.Tenant == tenant && (found.Id == id || found.ParentId == id));
+        await RowLocks.TakeAsync(context, await family.Select(found => found.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
         var row = await context.Jobs.SingleOrDefaultAsync(found => found.Tenant == tenant && found.Id == id, cancellationToken);
-        if (row is not null && allows(row))
-            changes.To(row, to, by, reason);
+        if (row is null || !allows(row))
+            return row;
+        changes.To(row, to, by, reason);
+        // A sweep's trials may take hours: they are held, and go on, with it. A batch job's chunks are soon over.
+        if (row.Kind == JobKind.Sweep)
+        {
+            foreach (var trial in (await context.Jobs.Where(child => child.ParentId == id).ToListAsync(cancellationToken)).Where(child => !child.State.IsFinal() && allows(child)))
+                changes.To(trial, to, by, $"{reason}, with its sweep");
+        }
+
         return row;
     }, cancellationToken);
 }

@@ -40,7 +40,9 @@ public sealed partial class JobStore
         var row = await context.Jobs.SingleOrDefaultAsync(found => found.Tenant == tenant && found.Id == id, cancellationToken);
         if (row is not { State: JobState.Failed })
             return row;
-        // A batch job that failed because of its chunks needs those again, and only those.
+        // A batch job that failed because of its chunks, or a sweep because of its trials, needs those again, and only those; trials that were held when it failed go on.
+        foreach (var held in await context.Jobs.Where(child => child.ParentId == id && child.State == JobState.Paused).ToListAsync(cancellationToken))
+            changes.To(held, JobState.Queued, by, reason: "its sweep was requeued");
         var failed = await context.Jobs.Where(child => child.ParentId == id && child.State == JobState.Failed).ToListAsync(cancellationToken);
         foreach (var job in failed.Append(row))
         {

@@ -5,6 +5,7 @@ using QueueMaaS.Jobs.Submission;
 using QueueMaaS.Onnx;
 using QueueMaaS.Training.Checkpoints;
 using QueueMaaS.Training.Export;
+using QueueMaaS.Training.Recipes;
 
 namespace QueueMaaS.Training.Jobs;
 
@@ -44,7 +45,7 @@ internal sealed class TrainingCheckpoints(JobCheckpoints checkpoints, IArtifactS
 
     private async Task<ModelVersion> RegisterAsync(JobRecord job, TrainingCheckpoint checkpoint, CheckpointFile file, string folder, string? model, string? alias, CancellationToken cancellationToken)
     {
-        var input = SubmissionReader.ReadInput<TrainingInput>(System.Text.Json.JsonElement.Parse(job.Input));
+        var input = TrainingDocument.Read(System.Text.Json.JsonElement.Parse(job.Input));
         var lineage = new Dictionary<string, string>(file.Lineage, StringComparer.Ordinal) { ["queuemaas.checkpoint"] = checkpoint.Id };
         var weights = file.Snapshot.ExportWeights();
         var path = Path.Combine(folder, "model.onnx");

@@ -6,11 +6,15 @@ using QueueMaaS.Contracts;
 using QueueMaaS.Data.Loading;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Submission;
+using QueueMaaS.Training.Auto;
 using QueueMaaS.Training.Checkpoints;
 using QueueMaaS.Training.Preparation;
+using QueueMaaS.Training.Recipes;
 using QueueMaaS.Training.Running;
 using QueueMaaS.Training.Runtime;
+using QueueMaaS.Training.Sweeps;
 
 namespace QueueMaaS.Training.Jobs;
 
@@ -21,7 +25,17 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
 
     public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
-        var training = SubmissionReader.ReadInput<TrainingInput>(input);
+        var training = TrainingDocument.Read(input);
+        if (training.Trial is not null)
+            throw new ProblemException(ProblemCodes.InvalidValue, "`trial` is written by the service where a training belongs to a sweep. Leave it out; to vary a training, submit a job of the kind `sweep`.", ("path", "input.trial"));
+        await CheckAsync(tenant, training, cancellationToken);
+        return training.Model;
+    }
+
+    /// <summary>Holds a training against its data set and the models.</summary>
+    /// <returns>The data set, for further checks of it.</returns>
+    internal async Task<(TrainingSettings Settings, Dataset Dataset)> CheckAsync(string tenant, TrainingInput training, CancellationToken cancellationToken)
+    {
         if (!Identifiers.IsName(training.Model))
             throw new ProblemException(ProblemCodes.InvalidValue, "`model` must be 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", "input.model"));
         if (training.Deploy is not null && !Identifiers.IsName(training.Deploy))
@@ -31,26 +45,31 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
         CardFit.Require(dataset.Card, settings);
         if (settings.StartFrom is { } start)
             _ = await StartingModels.RequireAsync(models, tenant, start.Model, cancellationToken);
-        return training.Model;
+        return (settings, dataset);
     }
 }
 
 /// <summary>Runs one training job: data set → trained model → checked ONNX file → registered version. A job that was interrupted goes on from its latest checkpoint.</summary>
 internal sealed class TrainingJobExecutor(
     IDatasetCatalog datasets, IModelCatalog models, IArtifactStore artifacts, IModelInspector inspector, JobCheckpoints checkpoints,
-    IInferenceDemand demand, IOptions<TrainingOptions> options, TimeProvider time) : IJobExecutor
+    IJobStore jobs, IInferenceDemand demand, IOptions<TrainingOptions> options, TimeProvider time) : IJobExecutor
 {
     public JobKind Kind => JobKind.Training;
 
     public async Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken)
     {
         var job = attempt.Job;
-        var input = SubmissionReader.ReadInput<TrainingInput>(JsonElement.Parse(job.Input));
+        var input = TrainingDocument.Read(JsonElement.Parse(job.Input));
         // An attempt before ran out of memory: with batches half as large it begins anew, since its states count in batches of the old size.
         if (attempt.BatchDivisor > 1)
             input = input with { BatchSize = Math.Max(1, TrainingSettings.From(input).BatchSize / attempt.BatchDivisor) };
+        if (input.Trial is { } trial)
+            await RequireSweepAsync(job, trial, cancellationToken);
         var settings = TrainingSettings.From(input);
         var resume = attempt.BatchDivisor > 1 ? null : await checkpoints.FindLatestAsync(job.Id, cancellationToken);
+        // Between two epochs a state does not count in batches, so a trial goes on from its earlier rung whatever their size.
+        if (resume is null && input.Trial?.From is { } from)
+            resume = await checkpoints.FindLatestAsync(from, cancellationToken) ?? throw new ProblemException(ProblemCodes.CheckpointNotFound, $"The trial was to go on from the latest checkpoint of job `{from}`, which cannot be read. Requeue that job first.", ("jobId", from));
         // A training that goes on keeps to the version that it began with.
         var dataset = await datasets.RequireAsync(job.Tenant, resume?.Dataset ?? input.Dataset, cancellationToken);
         var reference = $"{dataset.Name}@{dataset.Version}";
@@ -71,7 +90,16 @@ internal sealed class TrainingJobExecutor(
                 StandBack = options.Value.ShareWhileInferring < 1 ? new InferenceFirst(demand, options.Value.ShareWhileInferring, time).StandBack : null,
                 ImageCache = Cache(),
                 DataKey = dataset.Artifact,
+                OnlyTrain = input.Trial is { Register: false },
+                Origin = input.Trial is { } of ? new Dictionary<string, string> { ["queuemaas.sweep"] = of.Sweep, ["queuemaas.trial"] = $"{of.Number}" } : null,
             };
+            if (input.Trial?.ProbeMinutes is { } minutes)
+            {
+                var document = System.Text.Json.Nodes.JsonObject.Create(JsonElement.Parse(job.Input))!;
+                document.Remove("trial");
+                return await Task.Factory.StartNew(() => AutoProbe.Run(request, document, minutes, cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            }
+
             request = request with { Checkpoint = (snapshot, plan, data) => Store(attempt, request, reference, snapshot, plan, WithVocabulary(data)) };
             var log = new TrainingLog(attempt, settings.Epochs, resume?.Snapshot.State.History.Count ?? 0);
             await log.BeginAsync(reference, resume?.Snapshot.Id, settings.BatchSize, cancellationToken);
@@ -84,14 +112,24 @@ internal sealed class TrainingJobExecutor(
                 },
                 cancellationToken);
             await log.EndAsync(trained, cancellationToken);
+            var seconds = time.GetElapsedTime(started).TotalSeconds;
+            if (trained.Exported is not { } exported)
+                return ToOutput(input.Trial!, reference, trained, seconds);
             trained = trained with { Data = WithVocabulary(trained.Data) };
-            var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, cancellationToken);
-            return ToOutput(version, input.Deploy, dataset, trained, time.GetElapsedTime(started).TotalSeconds);
+            var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, exported, cancellationToken);
+            return ToOutput(version, input.Deploy, dataset, trained, exported, seconds);
         }
         finally
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    /// <summary>A trial that was handed out while its sweep was ended by request has nobody to train for.</summary>
+    private async Task RequireSweepAsync(JobRecord job, TrialSettings trial, CancellationToken cancellationToken)
+    {
+        if (job.ParentId is { } parent && await jobs.FindAsync(job.Tenant, parent, cancellationToken) is not { State: not (JobState.Cancelled or JobState.Succeeded) })
+            throw new ProblemException(ProblemCodes.DependencyFailed, $"The sweep `{trial.Sweep}` that this trial belongs to has ended.", ("jobId", trial.Sweep));
     }
 
     private DecodedImageCache? Cache() => options.Value.ImageCacheBytes == 0
@@ -129,18 +167,25 @@ internal sealed class TrainingJobExecutor(
         }
     }
 
-    private async Task<ModelVersion> RegisterAsync(string tenant, string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, CancellationToken cancellationToken)
+    private async Task<ModelVersion> RegisterAsync(string tenant, string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
-        var inspection = inspector.Inspect(trained.OnnxPath);
-        var weights = await StoreAsync(trained.WeightsPath, cancellationToken);
+        var inspection = inspector.Inspect(exported.OnnxPath);
+        var weights = await StoreAsync(exported.WeightsPath, cancellationToken);
         return await models.RegisterAsync(tenant, new NewModelVersion
         {
             Name = input.Model,
-            Artifact = await StoreAsync(trained.OnnxPath, cancellationToken),
+            Artifact = await StoreAsync(exported.OnnxPath, cancellationToken),
             Signature = inspection.Signature,
             Pipeline = trained.Data.Pipeline,
             Batching = new BatchingSettings(),
-            Card = new ModelCard { Batch = inspection.Batch, Dataset = lineage, Parameters = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed), Weights = weights.Id },
+            Card = new ModelCard
+            {
+                Batch = inspection.Batch,
+                Description = input.Trial is { } trial ? $"Trial {trial.Number} of sweep {trial.Sweep}, the best one" : null,
+                Dataset = lineage,
+                Parameters = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed),
+                Weights = weights.Id,
+            },
             TrainedBy = jobId,
             Metrics = Metrics(trained),
             Alias = input.Deploy,
@@ -153,6 +198,26 @@ internal sealed class TrainingJobExecutor(
         return await artifacts.PutAsync(file, long.MaxValue, cancellationToken);
     }
 
+    private static TrialOutput ToOutput(TrialSettings trial, string dataset, TrainingArtifacts trained, double seconds)
+    {
+        var task = trained.Data.Examples.Targets.Task;
+        // For tasks without classes the accuracy is no figure to compare by.
+        var hasClasses = task is TrainingTask.Classification or TrainingTask.MultiLabel;
+        return new()
+        {
+            Trial = trial,
+            Dataset = dataset,
+            Task = task,
+            Metrics = Metrics(trained).Where(m => double.IsFinite(m.Value) && (hasClasses || m.Key != "validationAccuracy")).ToDictionary(StringComparer.Ordinal),
+            History = trained.History,
+            Epoch = trained.Epoch,
+            StoppedBy = trained.StoppedBy,
+            Parameters = trained.Parameters,
+            Device = trained.Device,
+            Seconds = seconds,
+        };
+    }
+
     private static Dictionary<string, double> Metrics(TrainingArtifacts trained)
     {
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal) { ["validationAccuracy"] = trained.Final.Accuracy, ["validationLoss"] = trained.Final.Loss };
@@ -163,7 +228,7 @@ internal sealed class TrainingJobExecutor(
         return metrics;
     }
 
-    private static TrainingOutput ToOutput(ModelVersion version, string? deploy, Dataset dataset, TrainingArtifacts trained, double seconds) => new()
+    private static TrainingOutput ToOutput(ModelVersion version, string? deploy, Dataset dataset, TrainingArtifacts trained, ExportedFiles exported, double seconds) => new()
     {
         Model = version.Name,
         Version = version.Version,
@@ -182,7 +247,7 @@ internal sealed class TrainingJobExecutor(
         StoppedBy = trained.StoppedBy,
         ValidationAccuracy = trained.Final.Accuracy,
         ConfusionMatrix = trained.Final.ConfusionMatrix,
-        Parity = trained.Parity,
+        Parity = exported.Parity,
         Parameters = trained.Parameters,
         StartedFrom = trained.StartedFrom,
         Device = trained.Device,
@@ -194,7 +259,11 @@ public static class TrainingServices
 {
     /// <summary>What every process that accepts jobs needs: the check, and checkpoints as resources. Loads no libtorch.</summary>
     public static IServiceCollection AddTrainingChecks(this IServiceCollection services) => services
-        .AddSingleton<ISubmissionCheck, TrainingSubmissionCheck>()
+        .AddSingleton<TrainingSubmissionCheck>()
+        .AddSingleton<ISubmissionCheck>(provider => provider.GetRequiredService<TrainingSubmissionCheck>())
+        .AddSingleton<ISubmissionCheck, SweepSubmissionCheck>()
+        .AddSingleton<ISweepLeaderboards, SweepLeaderboards>()
+        .AddSingleton<IRecipeBook>(RecipeBook.Default)
         .AddSingleton<JobCheckpoints>()
         .AddSingleton<ITrainingCheckpoints, TrainingCheckpoints>();
 
@@ -202,6 +271,6 @@ public static class TrainingServices
     public static IServiceCollection AddTrainingExecutors(this IServiceCollection services)
     {
         services.TryAddSingleton<IInferenceDemand, NoInferenceDemand>();
-        return services.AddSingleton<IJobExecutor, TrainingJobExecutor>();
+        return services.AddSingleton<IJobExecutor, TrainingJobExecutor>().AddSingleton<IJobExecutor, SweepJobExecutor>();
     }
 }

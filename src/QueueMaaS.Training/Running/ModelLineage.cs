@@ -23,6 +23,8 @@ internal static class ModelLineage
         };
         if (plan.Data.Inputs.Shape.IsTokens)
             lineage["queuemaas.tokens"] = $"{plan.Data.Tokens}";
+        foreach (var (name, value) in request.Origin ?? new Dictionary<string, string>())
+            lineage[name] = value;
         if (final is not null)
         {
             lineage["queuemaas.validation_loss"] = final.Loss.ToString("R");

@@ -37,15 +37,17 @@ public sealed record TrainingRequest
     public string? DataKey { get; init; }
     /// <summary>Called between two steps: waits while the machine is needed elsewhere.</summary>
     public Action<CancellationToken>? StandBack { get; init; }
+    /// <summary>True for a trial of a sweep: its figures and its checkpoint are all that is wanted, so nothing is exported.</summary>
+    public bool OnlyTrain { get; init; }
+    /// <summary>What else the model's file says of where it comes from, by name.</summary>
+    public IReadOnlyDictionary<string, string>? Origin { get; init; }
 }
 
 /// <summary>What came of a training.</summary>
 public sealed record TrainingArtifacts
 {
-    /// <summary>The exported and checked model, in the work folder.</summary>
-    public required string OnnxPath { get; init; }
-    /// <summary>The weights as a safetensors file, in the work folder.</summary>
-    public required string WeightsPath { get; init; }
+    /// <summary>The exported and checked model; null where nothing was exported.</summary>
+    public ExportedFiles? Exported { get; init; }
     /// <summary>The network, with nothing left open.</summary>
     public required ModelSpecification Network { get; init; }
     /// <summary>What the trainer read, and what serving has to do.</summary>
@@ -60,8 +62,6 @@ public sealed record TrainingArtifacts
     public string? StoppedBy { get; init; }
     /// <summary>How the exported weights do on the validation items.</summary>
     public required EvaluationResult Final { get; init; }
-    /// <summary>How far the exported model is from the trained one.</summary>
-    public required ExportParity Parity { get; init; }
     /// <summary>Numbers that were learned.</summary>
     public required long Parameters { get; init; }
     /// <summary>Weights taken over from another model.</summary>
@@ -71,6 +71,12 @@ public sealed record TrainingArtifacts
     /// <summary>Seconds from the call to the checked model.</summary>
     public required double Seconds { get; init; }
 }
+
+/// <summary>An exported model.</summary>
+/// <param name="OnnxPath">The model, in the work folder.</param>
+/// <param name="WeightsPath">The weights as a safetensors file, in the work folder.</param>
+/// <param name="Parity">How far the exported model is from the trained one.</param>
+public sealed record ExportedFiles(string OnnxPath, string WeightsPath, ExportParity Parity);
 
 /// <summary>A training from the archive to the checked ONNX file.</summary>
 public sealed class TrainingRun(TimeProvider? time = null)
@@ -129,6 +135,27 @@ public sealed class TrainingRun(TimeProvider? time = null)
             plan, new() { Report = report, Checkpoint = request.Checkpoint is { } store ? snapshot => store(snapshot, plan, data) : null, StandBack = request.StandBack }, cancellationToken);
         using var model = trained.Model;
 
+        var exported = request.OnlyTrain ? null : Export(request, plan, data, trained, report, cancellationToken);
+        return new()
+        {
+            Exported = exported,
+            Network = plan.Network,
+            Data = data,
+            Labels = data.Pipeline.Labels ?? [],
+            History = trained.History,
+            Epoch = trained.Epoch,
+            StoppedBy = trained.StoppedBy,
+            Final = trained.Final,
+            Parameters = model.ParameterCount,
+            StartedFrom = transfer,
+            Device = trained.Device,
+            Seconds = clock.Elapsed.TotalSeconds,
+        };
+    }
+
+    private static ExportedFiles Export(TrainingRequest request, TrainingPlan plan, PreparedData data, TrainedModel trained, Action<TrainingProgress> report, CancellationToken cancellationToken)
+    {
+        var (settings, model) = (request.Settings, trained.Model);
         report(Phase("exporting", settings, trained.History.Count, trained.History));
         var path = Path.Combine(request.WorkFolder, "model.onnx");
         var lineage = ModelLineage.Of(request, plan, trained.Final);
@@ -140,24 +167,7 @@ public sealed class TrainingRun(TimeProvider? time = null)
         SafetensorsFile.Write(weightsPath, weights, lineage);
 
         report(Phase("checking", settings, trained.History.Count, trained.History));
-        var parity = ExportParityCheck.Run(model, path, data.Examples.Inputs, data.Examples.Split.Validation, cancellationToken);
-        return new()
-        {
-            OnnxPath = path,
-            WeightsPath = weightsPath,
-            Network = plan.Network,
-            Data = data,
-            Labels = data.Pipeline.Labels ?? [],
-            History = trained.History,
-            Epoch = trained.Epoch,
-            StoppedBy = trained.StoppedBy,
-            Final = trained.Final,
-            Parity = parity,
-            Parameters = model.ParameterCount,
-            StartedFrom = transfer,
-            Device = trained.Device,
-            Seconds = clock.Elapsed.TotalSeconds,
-        };
+        return new(path, weightsPath, ExportParityCheck.Run(model, path, data.Examples.Inputs, data.Examples.Split.Validation, cancellationToken));
     }
 
     private static TrainingProgress Phase(string phase, TrainingSettings settings, int epoch, IReadOnlyList<EpochMetrics> history) => new()

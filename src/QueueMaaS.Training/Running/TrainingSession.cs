@@ -64,7 +64,10 @@ internal sealed class TrainingSession : IDisposable
     public TrainedModel Run(CancellationToken cancellationToken)
     {
         var feed = new BatchFeed(_plan.Data, _settings.BatchSize, _settings.Seed, _settings.Data.Augmentation);
-        while (_monitor.Epoch <= _settings.Epochs && _stopping.StoppedBy is null)
+        // A trial that went on from a state with nothing left to train (it had stopped early) keeps that state as its own: whoever goes on from it looks there.
+        if (_settings.UntilEpoch is not null && _plan.Resume is not null && _hooks.Checkpoint is not null && (_monitor.Epoch > _settings.LastEpoch || _stopping.StoppedBy is not null))
+            Store();
+        while (_monitor.Epoch <= _settings.LastEpoch && _stopping.StoppedBy is null)
         {
             TrainEpoch(feed, cancellationToken);
             EndEpoch(cancellationToken);
@@ -144,7 +147,7 @@ internal sealed class TrainingSession : IDisposable
         _average?.Swap();
         _stopping.EndEpoch(_monitor.History[^1]);
         _average?.Swap();
-        var finished = _monitor.Epoch > _settings.Epochs || _stopping.StoppedBy is not null;
+        var finished = _monitor.Epoch > _settings.LastEpoch || _stopping.StoppedBy is not null;
         if (_hooks.Checkpoint is not null && (finished || (_monitor.Epoch - 1) % _settings.Checkpoints.EveryEpochs == 0))
             Store();
     }

@@ -54,6 +54,10 @@ public sealed record TrainingSettings
     public required double MaxCorruptShare { get; init; }
     /// <summary>The alias to set, if any.</summary>
     public string? Deploy { get; init; }
+    /// <summary>A trial of a sweep: it ends after this epoch, with the schedule of all <see cref="Epochs"/>.</summary>
+    public int? UntilEpoch { get; init; }
+    /// <summary>The last epoch to be trained.</summary>
+    public int LastEpoch => Math.Min(Epochs, UntilEpoch ?? Epochs);
 
     /// <summary>The presets that can be asked for.</summary>
     public static IReadOnlyList<string> KnownPresets => ModelPresets.Known;
@@ -96,6 +100,7 @@ public sealed record TrainingSettings
             Limit = input.Limit is { } limit ? Check.InRange("limit", limit, 2, int.MaxValue) : null,
             MaxCorruptShare = Check.InRange("maxCorruptShare", input.MaxCorruptShare ?? 0.01, 0, 1),
             Deploy = input.Deploy,
+            UntilEpoch = input.Trial?.UntilEpoch,
         };
     }
 }

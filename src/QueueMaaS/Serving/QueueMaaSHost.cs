@@ -15,6 +15,7 @@ using QueueMaaS.Storage;
 using QueueMaaS.Storage.Database;
 using QueueMaaS.Training;
 using QueueMaaS.Training.Jobs;
+using QueueMaaS.Training.Sweeps;
 
 namespace QueueMaaS.Serving;
 
@@ -117,6 +118,7 @@ public static partial class QueueMaaSHost
         services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<TrainingOptions>().Bind(configuration.GetSection(TrainingOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<SweepOptions>().Bind(configuration.GetSection(SweepOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
             .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();
@@ -142,6 +144,7 @@ public static partial class QueueMaaSHost
         {
             services.AddTrainingExecutors();
             works[JobKind.Training] = jobs.TrainingSlots;
+            works[JobKind.Sweep] = 8;
         }
 
         if (works.Count > 0)

@@ -67,6 +67,39 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
     }
 
     [Fact]
+    public async Task A_sweep_whose_workers_are_killed_and_added_in_the_middle_ends_as_an_undisturbed_one()
+    {
+        await processes.Api.UploadDatasetAsync("sweep-fault", new MemoryStream(TestImages.Shapes(trainPerClass: 40, testPerClass: 6, corrupt: 0)), Cancel);
+        var first = processes.Start("training");
+        var input = JsonElement.Parse("""{"training":{"dataset":"sweep-fault","epochs":3,"batchSize":16,"checkpoints":{"everyMinutes":0.005}},"search":{"method":"random","trials":6,"seed":9,"space":{"learningRate":{"logUniform":[0.0003,0.01]},"optimizer":{"values":["adam","sgd"]}}},"register":"swept"}""");
+        var job = await processes.Api.SubmitAsync(new JobSubmission { Kind = JobKind.Sweep, Input = input }, cancellationToken: Cancel);
+        // The worker leads the sweep and trains its trials: both are taken over.
+        await MeasuredAsync(job.Id, 2);
+        first.KillHard();
+        processes.Start("training");
+        processes.Start("training");
+        var disturbed = await processes.Api.WaitAsync(job.Id, Cancel);
+        var history = await processes.HistoryAsync(job.Id);
+        history.ShouldContain(e => e.Reason != null && e.Reason.Contains("stopped renewing its lease"), "the sweep was taken over");
+        var other = await processes.Api.SubmitAsync(new JobSubmission { Kind = JobKind.Sweep, Input = input }, cancellationToken: Cancel);
+        var (a, b) = (Requests.Output<SweepOutput>(disturbed), Requests.Output<SweepOutput>(await processes.Api.WaitAsync(other.Id, Cancel)));
+        a.Leaderboard.Select(t => (t.Trial, t.Metric)).ShouldBe(b.Leaderboard.Select(t => (t.Trial, t.Metric)), "neither a killed worker nor the number of workers changes the outcome");
+        (a.Trials, a.Failed, b.Failed, b.Version - a.Version).ShouldBe((6, 0, 0, 1), "one version for each sweep");
+        history.Count(e => e.Type == "succeeded").ShouldBe(1);
+    }
+
+    private async Task MeasuredAsync(string id, int trials)
+    {
+        while (true)
+        {
+            var job = await processes.GetThroughOutagesAsync(id, wait: 1);
+            job.State.ShouldNotBe(JobState.Failed, job.Error?.Message);
+            if (job.FinishedAt is not null || (job.Progress?.Deserialize<SweepProgress>(QueueMaaSJson.Relaxed) is { } progress && progress.Measured >= trials && progress.Running > 0))
+                return;
+        }
+    }
+
+    [Fact]
     public async Task A_batch_job_whose_worker_broker_and_database_die_in_the_middle_gives_the_same_bytes_as_an_undisturbed_one()
     {
         await processes.Api.UploadModelAsync("batch-fault", new MemoryStream(TestModels.Double()), Cancel);

@@ -103,6 +103,20 @@ public abstract class TrainingCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_training_takes_a_recipe_and_says_in_the_card_what_it_came_to()
+    {
+        await UploadAsync("recipe-shapes");
+        var trained = Requests.Output<TrainingOutput>(await service.Api.WaitAsync((await SubmitAsync(new() { Model = "recipe", Dataset = "recipe-shapes", Recipe = "cifar-plain", Epochs = 1 })).Id, Cancel));
+        var parameters = (await service.Api.GetModelAsync($"recipe@{trained.Version}", Cancel)).Card!.Parameters!.Value;
+        (parameters.GetProperty("recipe").GetString(), parameters.GetProperty("preset").GetString(), parameters.GetProperty("epochs").GetInt32()).ShouldBe(("cifar-plain@1", "cnn-small", 1));
+        (await ReadAsync<IReadOnlyList<Recipe>>("v1/recipes")).Select(r => r.Name).ShouldContain("tabular-default");
+        (await ReadAsync<Recipe>("v1/recipes/cifar-plain")).Training.GetProperty("epochs").GetInt32().ShouldBe(10);
+        await RefusedAsync(new() { Model = "recipe", Dataset = "recipe-shapes", Recipe = "cifar-plainer" }, "recipe_not_found", "`cifar-plain@1`");
+        using var none = await service.Http.GetAsync("v1/recipes/cifar-plainer", Cancel);
+        (await Requests.ProblemAsync(none)).Status.ShouldBe(404);
+    }
+
+    [Fact]
     public async Task A_training_begins_with_a_registered_model()
     {
         await UploadAsync("base-shapes");

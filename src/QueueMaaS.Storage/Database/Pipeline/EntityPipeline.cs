@@ -92,6 +92,6 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
     }
 
     private async Task<int> RoomAsync(QueueMaaSDbContext context, string tenant, CancellationToken cancellationToken) => limits.Of(tenant).MaxRunning is { } most
-        ? Math.Max(0, most - await context.Jobs.CountAsync(job => job.State == JobState.Running && job.Tenant == tenant && job.Kind != JobKind.Chunk, cancellationToken))
+        ? Math.Max(0, most - await context.Jobs.CountAsync(job => job.State == JobState.Running && job.Tenant == tenant && job.Kind != JobKind.Chunk && job.Kind != JobKind.Sweep, cancellationToken))
         : int.MaxValue;
 }

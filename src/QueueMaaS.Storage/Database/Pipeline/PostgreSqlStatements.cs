@@ -52,13 +52,13 @@ internal static class PostgreSqlStatements
             WHERE id = ANY($1) AND state = 'Queued' AND (deadline IS NULL OR deadline > $2) AND kind NOT IN (SELECT kind FROM queue_pauses)
             ORDER BY id COLLATE "C" FOR UPDATE
         ), limits AS (
-            SELECT t.tenant, coalesce(l.most, $7) - (SELECT count(*) FROM jobs r WHERE r.state = 'Running' AND r.tenant = t.tenant AND r.kind <> 'Chunk') AS room
+            SELECT t.tenant, coalesce(l.most, $7) - (SELECT count(*) FROM jobs r WHERE r.state = 'Running' AND r.tenant = t.tenant AND r.kind NOT IN ('Chunk', 'Sweep')) AS room
             FROM (SELECT DISTINCT j.tenant FROM waiting w JOIN jobs j ON j.id = w.id) t LEFT JOIN unnest($5::text[], $6::int[]) AS l(tenant, most) ON l.tenant = t.tenant
         ), placed AS (
             SELECT w.id, j.tenant, j.kind, row_number() OVER (PARTITION BY j.tenant ORDER BY j.priority DESC, j.due_at) AS place
             FROM waiting w JOIN jobs j ON j.id = w.id
         ), free AS (
-            SELECT p.id FROM placed p LEFT JOIN limits l ON l.tenant = p.tenant WHERE l.room IS NULL OR p.kind = 'Chunk' OR p.place <= l.room
+            SELECT p.id FROM placed p LEFT JOIN limits l ON l.tenant = p.tenant WHERE l.room IS NULL OR p.kind IN ('Chunk', 'Sweep') OR p.place <= l.room
         ), {Claimed}
         """;
 

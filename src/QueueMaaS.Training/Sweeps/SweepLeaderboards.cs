@@ -1,0 +1,20 @@
+using System.Text.Json;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Life;
+
+namespace QueueMaaS.Training.Sweeps;
+
+/// <summary>Reads leaderboards from the sweeps' child jobs.</summary>
+internal sealed class SweepLeaderboards(IJobStore jobs) : ISweepLeaderboards
+{
+    public async Task<SweepLeaderboard> ReadAsync(JobRecord sweep, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(sweep);
+        var children = await jobs.ChildrenAsync(sweep.Id, cancellationToken);
+        // What was accepted is shown, though the limit may have been lowered since.
+        var plan = SweepPlan.Of(JsonElement.Parse(sweep.Input), int.MaxValue, TrialJobs.ProposalOf(children));
+        var standing = SweepStanding.Of(plan, children);
+        return new() { Sweep = sweep.Id, State = sweep.State, Metric = standing.Metric, Count = standing.Trials.Count, Trials = standing.Trials };
+    }
+}

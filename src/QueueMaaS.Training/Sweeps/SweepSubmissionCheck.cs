@@ -1,0 +1,87 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Submission;
+using QueueMaaS.Training.Jobs;
+using QueueMaaS.Training.Recipes;
+
+namespace QueueMaaS.Training.Sweeps;
+
+/// <summary>Refuses sweeps that cannot succeed: every trial's training is held to what a training job is held to, before anything is accepted. Loads no libtorch.</summary>
+internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IOptions<SweepOptions> options) : ISubmissionCheck
+{
+    public JobKind Kind => JobKind.Sweep;
+
+    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    {
+        var plan = SweepPlan.Of(input, options.Value.MaxTrials);
+        if (plan.IsAuto)
+        {
+            await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);
+            return plan.Model;
+        }
+
+        RequireTypes(plan);
+        for (var trial = 1; trial <= plan.Points.Count; trial++)
+            await CheckTrialAsync(tenant, plan, trial, cancellationToken);
+        return plan.Model;
+    }
+
+    private async Task CheckTrialAsync(string tenant, SweepPlan plan, int trial, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training(trial)), cancellationToken);
+            if (trial == 1)
+                SweepMetric.Require(plan.Input.Metric, settings.Task ?? (dataset.Card.Classes.Count > 0 && settings.Data is { Target: null, Targets: null } ? TrainingTask.Classification : null));
+        }
+        catch (ProblemException exception) when (exception.Problem.Code is not (ProblemCodes.MetricUnknown or ProblemCodes.DatasetNotFound or ProblemCodes.ModelNotFound))
+        {
+            var cause = exception.Problem;
+            throw new ProblemException(
+                Problem.Create(
+                    cause.Code, $"Trial {trial} of the sweep ({Describe(plan.Points[trial - 1])}) is no valid training: {cause.Message}",
+                    ("trial", trial), ("parameters", plan.Points[trial - 1]), ("field", Blamed(plan, cause)), ("cause", cause)),
+                exception);
+        }
+    }
+
+    /// <summary>Every field by itself: is it there, and does it take such values? What holds only together with other fields is found by the trials.</summary>
+    private static void RequireTypes(SweepPlan plan)
+    {
+        foreach (var field in plan.Points[0].Keys)
+        {
+            foreach (var value in plan.Points.Select(point => point[field]).DistinctBy(v => v.GetRawText()))
+            {
+                try
+                {
+                    _ = Read(plan.With(field, value));
+                }
+                catch (ProblemException exception) when (exception.Problem.Code is ProblemCodes.UnknownField or ProblemCodes.InvalidValue or ProblemCodes.InvalidRequest)
+                {
+                    var unknown = exception.Problem.Code == ProblemCodes.UnknownField;
+                    throw new ProblemException(
+                        Problem.Create(
+                            exception.Problem.Code,
+                            unknown
+                                ? $"`search.space` has the field `{field}`, but a training has no such field: {exception.Problem.Message}"
+                                : $"`search.space` gives the field `{field}` the value {value.GetRawText()}, which is of the wrong type or outside its choices: {exception.Problem.Message}",
+                            ("field", field), ("value", value), ("cause", exception.Problem)),
+                        exception);
+                }
+            }
+        }
+    }
+
+    private static TrainingInput Read(JsonObject training) => TrainingDocument.Read(JsonSerializer.SerializeToElement(training));
+
+    /// <summary>The varied field that a problem speaks of, where it names one.</summary>
+    private static string? Blamed(SweepPlan plan, Problem cause) => (cause.Details?.GetValueOrDefault("field") ?? cause.Details?.GetValueOrDefault("path")) is { ValueKind: JsonValueKind.String } named
+        ? plan.Points[0].Keys.FirstOrDefault(field => named.GetString() == field || named.GetString()!.EndsWith($".{field}", StringComparison.Ordinal))
+        : null;
+
+    private static string Describe(IReadOnlyDictionary<string, JsonElement> point) => string.Join(", ", point.Select(p => $"{p.Key} {Short(p.Value.GetRawText())}"));
+
+    private static string Short(string text) => text.Length <= 60 ? text : $"{text[..57]}…";
+}

@@ -1,0 +1,228 @@
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using QueueMaaS.Behaviour.Tests.Setup;
+using QueueMaaS.Client;
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Behaviour.Tests.Cases;
+
+/// <summary>Sweeps as users meet them: trials, leaderboard, the registered model, failures, pauses, refusals.</summary>
+public abstract class SweepCases(ServiceFixture service)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_grid_is_tried_and_its_best_model_is_registered_with_where_it_comes_from()
+    {
+        await UploadAsync("sweep-grid");
+        var job = await SubmitAsync("""{"training":{"dataset":"sweep-grid","epochs":3,"deploy":"champion"},"search":{"method":"grid","space":{"learningRate":{"logUniform":[0.0001,0.01],"points":3},"batchSize":{"values":[16,64]}}},"register":"grid-best"}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        (output.Trials, output.Failed, output.Metric, output.Model, output.Version, output.Alias).ShouldBe((6, 0, "validationAccuracy", "grid-best", 1, "champion"));
+
+        var board = await LeaderboardAsync(job.Id);
+        board.Trials.Select(t => t.Trial).Order().ShouldBe([1, 2, 3, 4, 5, 6]);
+        board.Trials.Select(t => t.Rank).ShouldBe([1, 2, 3, 4, 5, 6]);
+        board.Trials.Select(t => t.Metric!.Value).ShouldBeInOrder(SortDirection.Descending);
+        board.Trials[0].Parameters["learningRate"].GetDouble().ShouldBe(output.Best.Parameters["learningRate"].GetDouble());
+        (await LeaderboardAsync(job.Id, "?limit=2&offset=1")).Trials.Select(t => t.Rank).ShouldBe([2, 3]);
+
+        var version = await service.Api.GetModelAsync("grid-best@champion", Cancel);
+        version.TrainedBy.ShouldBe($"{job.Id}:best");
+        var parameters = version.Card!.Parameters!.Value;
+        parameters.GetProperty("trial").GetProperty("sweep").GetString().ShouldBe(job.Id);
+        parameters.GetProperty("trial").GetProperty("number").GetInt32().ShouldBe(output.Best.Trial);
+        parameters.GetProperty("dataset").GetString().ShouldBe("sweep-grid@1");
+        version.Metrics!["validationAccuracy"].ShouldBe(output.Best.Metric!.Value, "what was exported is what was measured");
+        var asked = await service.Api.SubmitAsync(QueueMaaSClient.Inference(new InferenceInput { Model = "grid-best", Row = JsonElement.Parse("""{"x":3,"colour":"red"}""") }), cancellationToken: Cancel);
+        Requests.Output<InferenceOutput>(await service.Api.WaitAsync(asked.Id, Cancel)).Labels!.Count.ShouldBe(1);
+
+        // A trial is a training like any other: it has figures, and a checkpoint.
+        var trial = await service.Api.GetAsync(board.Trials[^1].Job!, Cancel);
+        (trial.Kind, trial.State).ShouldBe((JobKind.Training, JobState.Succeeded));
+        (await service.Http.GetFromJsonAsync<JsonElement>($"v1/jobs/{trial.Id}/metrics", Cancel)).GetProperty("epochs").GetArrayLength().ShouldBe(3);
+        (await service.Http.GetFromJsonAsync<IReadOnlyList<TrainingCheckpoint>>($"v1/jobs/{trial.Id}/checkpoints", QueueMaaSJson.Relaxed, Cancel))!.Select(c => c.Id).ShouldBe(["epoch-3"]);
+    }
+
+    [Fact]
+    public async Task A_random_sweep_over_the_bus_ends_the_same_for_the_same_seed()
+    {
+        await UploadAsync("sweep-random");
+        const string Input = """{"training":{"dataset":"sweep-random","epochs":2},"search":{"method":"random","trials":5,"seed":4,"space":{"learningRate":{"logUniform":[0.0005,0.05]},"optimizer":{"values":["adam","sgd"]}}},"metric":"validationLoss","register":"random-best"}""";
+        var ids = new List<string>();
+        foreach (var _ in Enumerable.Range(0, 2))
+            ids.Add(await service.Bus.SubmitAsync(new JobSubmission { Id = Requests.NewId(), Kind = JobKind.Sweep, Input = JsonElement.Parse(Input) }, Cancel));
+        var (first, second) = (Requests.Output<SweepOutput>(await service.WaitForBusJobAsync(ids[0])), Requests.Output<SweepOutput>(await service.WaitForBusJobAsync(ids[1])));
+        first.Leaderboard.Select(t => t.Metric!.Value).ShouldBeInOrder(SortDirection.Ascending);
+        Shown(first.Leaderboard).ShouldBe(Shown(second.Leaderboard));
+        var (one, two) = (await service.Api.GetModelAsync($"random-best@{first.Version}", Cancel), await service.Api.GetModelAsync($"random-best@{second.Version}", Cancel));
+        one.Card!.Weights.ShouldNotBeNull();
+        (one.Metrics!["validationLoss"], one.Metrics["validationAccuracy"]).ShouldBe((two.Metrics!["validationLoss"], two.Metrics["validationAccuracy"]));
+    }
+
+    [Fact]
+    public async Task Asha_takes_the_best_on_from_their_checkpoints_and_records_each_decision()
+    {
+        await UploadAsync("sweep-asha");
+        var job = await SubmitAsync("""{"training":{"model":"asha-best","dataset":"sweep-asha","epochs":9,"batchSize":32,"schedule":{"kind":"cosine"}},"search":{"method":"asha","trials":9,"seed":2,"space":{"learningRate":{"logUniform":[0.0001,0.05]}}}}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        (output.Best.Rung, output.Best.Epochs).ShouldBe((2, 9));
+        var decisions = (await HistoryAsync(job.Id)).Where(e => e.Type == "decision").Select(e => e.Data!.Value.Deserialize<SweepDecision>(QueueMaaSJson.Relaxed)!).ToList();
+        decisions.Select(d => d.Step).ShouldBe(Enumerable.Range(1, decisions.Count));
+        decisions.Count(d => d.Action == "start").ShouldBe(9);
+        var promotion = decisions.First(d => d.Action == "promote");
+        promotion.Reason.ShouldContain("among the best");
+
+        // The promoted trial went on: its later job has the earlier one's epochs in its history, and trained only those after them.
+        var rung = await service.Api.GetAsync($"{job.Id}:trial-{promotion.Trial:0000}.1", Cancel);
+        var (lower, upper) = (Requests.Output<TrialOutput>(await service.Api.GetAsync($"{job.Id}:trial-{promotion.Trial:0000}", Cancel)), Requests.Output<TrialOutput>(rung));
+        lower.History.Count.ShouldBe(1);
+        upper.History.Select(e => e.Epoch).ShouldBe([1, 2, 3]);
+        upper.History[0].Loss.ShouldBe(lower.History[0].Loss);
+        (await HistoryAsync(rung.Id)).Count(e => e.Type == "metrics").ShouldBe(2, "epochs 2 and 3");
+
+        // In rungs or at one go, the best trial has the same figures.
+        var alone = output.Training.Deserialize<TrainingInput>(QueueMaaSJson.Relaxed)! with { Model = "asha-alone" };
+        var trained = Requests.Output<TrainingOutput>(await service.Api.WaitAsync((await service.Api.SubmitAsync(QueueMaaSClient.Training(alone), cancellationToken: Cancel)).Id, Cancel));
+        trained.History.Select(e => e.Loss).ShouldBe(Requests.Output<TrialOutput>(await service.Api.GetAsync(output.Best.Job!, Cancel)).History.Select(e => e.Loss));
+        trained.WeightsArtifact.ShouldNotBeNull();
+        trained.ValidationAccuracy.ShouldBe(output.Best.Metrics!["validationAccuracy"]);
+    }
+
+    [Fact]
+    public async Task Trials_of_asha_that_stop_early_are_promoted_and_registered_as_they_are()
+    {
+        await UploadAsync("sweep-stopped");
+        // Nothing is ever better by so much, so each trial stops after its second epoch.
+        var job = await SubmitAsync("""{"training":{"model":"stopped-best","dataset":"sweep-stopped","epochs":9,"stopping":{"patience":1,"leastGain":1000}},"search":{"method":"asha","trials":6,"space":{"learningRate":{"logUniform":[0.001,0.01]}}}}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        (output.Best.Rung, output.Best.Epochs).ShouldBe((2, 2));
+        (await service.Api.GetModelAsync("stopped-best", Cancel)).Metrics!["validationAccuracy"].ShouldBe(output.Best.Metric!.Value);
+    }
+
+    [Fact]
+    public async Task A_sweep_goes_on_past_failed_trials_up_to_the_stated_share_and_can_be_requeued()
+    {
+        await UploadAsync("sweep-failing");
+        // For a table it shows only in the training that a head of seven outputs does not fit two classes.
+        const string Space = """{"network":{"values":[[{"type":"linear"}],[{"type":"linear","out":7}],[{"type":"linear","out":2}]]}}""";
+        var allowed = await SubmitAsync($$"""{"training":{"dataset":"sweep-failing","epochs":1},"search":{"method":"grid","space":{{Space}}},"register":"survivor"}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(allowed.Id, Cancel));
+        (output.Trials, output.Failed, output.Leaderboard.Count).ShouldBe((3, 1, 2));
+        var failed = (await LeaderboardAsync(allowed.Id)).Trials[^1];
+        (failed.Trial, failed.State, failed.Rank, failed.Error!.Code).ShouldBe((2, JobState.Failed, null, "specification_invalid"));
+
+        var refused = await SubmitAsync($$"""{"training":{"dataset":"sweep-failing","epochs":1},"search":{"method":"grid","space":{{Space}}},"maxFailedShare":0.1,"register":"survivor"}""");
+        var job = await service.Api.WaitAsync(refused.Id, Cancel);
+        (job.State, job.Error!.Code).ShouldBe((JobState.Failed, "sweep_failed"));
+        job.Error.Message.ShouldContain("1 of 3 trials failed, more than the allowed share of 0.1");
+        job.Error.Details!["trial"].GetInt32().ShouldBe(2);
+        using var requeued = await service.Http.PostAsync($"v1/jobs/{refused.Id}/requeue", null, Cancel);
+        requeued.IsSuccessStatusCode.ShouldBeTrue();
+        (await service.Api.WaitAsync(refused.Id, Cancel)).Error!.Code.ShouldBe("sweep_failed", "the trial fails again");
+    }
+
+    [Fact]
+    public async Task Pausing_and_cancelling_a_sweep_holds_and_ends_its_trials()
+    {
+        await UploadAsync("sweep-held");
+        var job = await SubmitAsync("""{"training":{"dataset":"sweep-held","epochs":400,"batchSize":4},"search":{"method":"grid","space":{"seed":{"values":[1,2,3]}}},"register":"held"}""");
+        await RunningTrialAsync(job.Id);
+        using var paused = await service.Http.PostAsync($"v1/jobs/{job.Id}/pause", null, Cancel);
+        (await paused.Content.ReadFromJsonAsync<Job>(QueueMaaSJson.Relaxed, Cancel))!.State.ShouldBe(JobState.Paused);
+        (await LeaderboardAsync(job.Id)).Trials.Where(t => t.State is not null).ShouldAllBe(t => t.State == JobState.Paused);
+        using var resumed = await service.Http.PostAsync($"v1/jobs/{job.Id}/resume", null, Cancel);
+        (await resumed.Content.ReadFromJsonAsync<Job>(QueueMaaSJson.Relaxed, Cancel))!.State.ShouldBe(JobState.Queued);
+        await RunningTrialAsync(job.Id);
+        (await service.Api.CancelAsync(job.Id, Cancel)).State.ShouldBe(JobState.Cancelled);
+        (await LeaderboardAsync(job.Id)).Trials.Where(t => t.State is not null).ShouldAllBe(t => t.State == JobState.Cancelled);
+        // The worker's slot is free again.
+        var next = await service.Api.SubmitAsync(QueueMaaSClient.Training(new TrainingInput { Model = "after-held", Dataset = "sweep-held", Epochs = 1 }), cancellationToken: Cancel);
+        (await service.Api.WaitAsync(next.Id, Cancel)).State.ShouldBe(JobState.Succeeded);
+    }
+
+    [Fact]
+    public async Task Auto_chooses_settings_for_a_table_texts_and_images_and_says_why()
+    {
+        await UploadAsync("auto-table");
+        var jsonl = string.Join('\n', Enumerable.Range(0, 120).Select(i => $$"""{"text":"{{(i % 2 == 0 ? "sunny and warm" : "rain and storm")}} {{i}}","label":"{{(i % 2 == 0 ? "fair" : "foul")}}"}"""));
+        await service.Api.UploadDatasetAsync("auto-texts", new MemoryStream(Encoding.UTF8.GetBytes(jsonl)), Cancel);
+        await service.Api.UploadDatasetAsync("auto-images", new MemoryStream(TestImages.Shapes(trainPerClass: 20, testPerClass: 4, corrupt: 0)), Cancel);
+        // What the job says itself is kept: here, so that the test is short.
+        var table = await SubmitAsync("""{"training":{"dataset":"auto-table","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-table"}""");
+        var texts = await SubmitAsync("""{"training":{"dataset":"auto-texts","epochs":3,"data":{"tokens":{"length":8}}},"search":{"method":"auto","minutes":3},"register":"auto-texts"}""");
+        var images = await SubmitAsync("""{"training":{"dataset":"auto-images","epochs":2,"preset":"cnn-small","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-images"}""");
+        var small = await SubmitAsync("""{"training":{"dataset":"auto-table"},"search":{"method":"auto","minutes":0.0001},"register":"auto-table"}""");
+
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(table.Id, Cancel));
+        output.Reasons!.Select(r => r.Field).ShouldBe(["optimizer", "schedule.kind", "optimization.clipNorm", "preset", "learningRate", "epochs", "stopping.patience", "stopping.restoreBest", "stopping.maxMinutes", "trials"], ignoreOrder: true);
+        output.Reasons!.Single(r => r.Field == "preset").Value.GetString().ShouldBe("mlp");
+        output.Training.GetProperty("batchSize").GetInt32().ShouldBe(32);
+        output.Best.Metric!.Value.ShouldBeGreaterThan(0.8);
+        (await HistoryAsync(table.Id)).Where(e => e.Type == "log").Select(e => e.Data!.Value.GetProperty("text").GetString()!).ShouldContain(line => line.StartsWith("preset \"mlp\": ", StringComparison.Ordinal));
+
+        output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(texts.Id, Cancel));
+        (output.Best.Metric, output.Training.GetProperty("preset").GetString(), output.Training.GetProperty("epochs").GetInt32()).ShouldBe((1.0, "text-cnn", 3));
+        output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(images.Id, Cancel));
+        output.Training.GetProperty("data").GetProperty("image").GetProperty("normalise").GetBoolean().ShouldBeTrue();
+        output.Reasons!.ShouldContain(r => r.Field == "data.augmentation.flip");
+        output.Reasons!.ShouldNotContain(r => r.Field == "preset");
+        (await service.Api.GetModelAsync("auto-images", Cancel)).Version.ShouldBe(1);
+
+        var job = await service.Api.WaitAsync(small.Id, Cancel);
+        (job.State, job.Error!.Code).ShouldBe((JobState.Failed, "budget_too_small"));
+        job.Error.Message.ShouldContain("Give at least");
+        var refused = (await Should.ThrowAsync<ProblemException>(() => SubmitAsync("""{"training":{"dataset":"auto-table"},"search":{"method":"auto"},"register":"auto-table"}"""))).Problem;
+        refused.Message.ShouldContain("`search.minutes`");
+    }
+
+    [Fact]
+    public async Task What_cannot_be_swept_is_refused_when_it_is_submitted()
+    {
+        await UploadAsync("sweep-refused");
+        await RefusedAsync("""{"seed":{"integer":[1,1000]},"batchSize":{"integer":[1,1000]},"limit":{"integer":[2,1001]}}""", "sweep_too_large", "1,000,000,000 points");
+        await RefusedAsync("{}", "search_invalid", "is empty");
+        await RefusedAsync("""{"learningRat":{"values":[1]}}""", "unknown_field", "`learningRat`");
+        await RefusedAsync("""{"data.augmentation.flop":{"values":[1]}}""", "unknown_field", "`data.augmentation.flop`");
+        await RefusedAsync("""{"epochs":{"values":[3,"many"]}}""", "invalid_value", "\"many\"");
+        await RefusedAsync("""{"learningRate":{"logUniform":[0.1,0.001],"points":3}}""", "search_invalid", "upside down");
+        await RefusedAsync("""{"optimizer":{"values":["sgd","adam"]},"optimization.nesterov":{"values":[true]}}""", "invalid_value", "Trial 2 of the sweep (optimizer \"adam\", optimization.nesterov true)");
+        await RefusedAsync("""{"preset":{"values":["mlp","mpl"]}}""", "specification_invalid", "There is no preset 'mpl'");
+        await RefusedAsync("""{"data.target":{"values":["label","price"]}}""", "column_not_found", "Trial 2");
+        await RefusedAsync("""{"seed":{"values":[1]}}""", "metric_unknown", "`f1`", ",\"metric\":\"f1\"");
+        await RefusedAsync("""{"seed":{"values":[1]}}""", "metric_unknown", "a training with classes", ",\"metric\":\"validationR2\"");
+        var trial = (await Should.ThrowAsync<ProblemException>(() => service.Api.SubmitAsync(
+            QueueMaaSClient.Training(new TrainingInput { Model = "m", Dataset = "sweep-refused", Trial = new() { Sweep = "s", Number = 1 } }), cancellationToken: Cancel))).Problem;
+        trial.Message.ShouldContain("written by the service");
+        using var none = await service.Http.GetAsync("v1/jobs/nowhere/leaderboard", Cancel);
+        (await Requests.ProblemAsync(none)).Code.ShouldBe("job_not_found");
+    }
+
+    private static IEnumerable<string> Shown(IReadOnlyList<SweepTrial> trials) => trials.Select(t => $"{t.Rank} {t.Trial} {t.Metric:R} {JsonSerializer.Serialize(t.Parameters)}");
+
+    private async Task RefusedAsync(string space, string code, string words, string more = "")
+    {
+        var problem = (await Should.ThrowAsync<ProblemException>(() => SubmitAsync($$"""{"training":{"dataset":"sweep-refused"},"search":{"method":"grid","space":{{space}}},"register":"refused"{{more}}}"""))).Problem;
+        problem.Code.ShouldBe(code, problem.Message);
+        problem.Message.ShouldContain(words);
+    }
+
+    private async Task RunningTrialAsync(string sweep)
+    {
+        while (!(await LeaderboardAsync(sweep)).Trials.Any(t => t.State == JobState.Running))
+            await Task.Delay(50, Cancel);
+    }
+
+    private async Task UploadAsync(string name)
+    {
+        var random = new Random(5);
+        var rows = Enumerable.Range(0, 300).Select(_ => (X: random.NextDouble() * 10, Red: random.Next(2) == 0)).Select(r => $"{r.X:R},{(r.Red ? "red" : "green")},{((r.X > 5) ^ r.Red ? "high" : "low")}");
+        await service.Api.UploadDatasetAsync(name, new MemoryStream(Encoding.UTF8.GetBytes(string.Join('\n', rows.Prepend("x,colour,label")))), Cancel);
+    }
+
+    private Task<Job> SubmitAsync(string input) => service.Api.SubmitAsync(new JobSubmission { Kind = JobKind.Sweep, Input = JsonElement.Parse(input) }, cancellationToken: Cancel);
+
+    private async Task<SweepLeaderboard> LeaderboardAsync(string id, string query = "") => (await service.Http.GetFromJsonAsync<SweepLeaderboard>($"v1/jobs/{id}/leaderboard{query}", QueueMaaSJson.Relaxed, Cancel))!;
+
+    private async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) => (await service.Http.GetFromJsonAsync<IReadOnlyList<JobEvent>>($"v1/jobs/{id}/history?limit=1000", QueueMaaSJson.Relaxed, Cancel))!;
+}

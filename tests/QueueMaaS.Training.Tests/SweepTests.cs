@@ -1,0 +1,138 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using QueueMaaS.Contracts;
+using QueueMaaS.Training.Sweeps;
+
+namespace QueueMaaS.Training.Tests;
+
+public sealed class SweepTests
+{
+    [Fact]
+    public void A_grid_has_every_point_with_the_last_field_changing_fastest()
+    {
+        var points = Points("""{"method":"grid","space":{"learningRate":{"logUniform":[0.0001,0.1],"points":4},"batchSize":{"integer":[1,2]}}}""");
+        points.Select(p => (p["learningRate"].GetDouble(), p["batchSize"].GetInt32())).ShouldBe([(0.0001, 1), (0.0001, 2), (0.001, 1), (0.001, 2), (0.01, 1), (0.01, 2), (0.1, 1), (0.1, 2)]);
+        Points("""{"method":"grid","space":{"batchSize":{"logInteger":[1,4],"points":9}}}""").Select(p => p["batchSize"].GetInt32()).ShouldBe([1, 2, 3, 4]);
+    }
+
+    [Fact]
+    public void Random_points_are_a_function_of_the_seed_lie_in_their_ranges_and_do_not_repeat()
+    {
+        const string Search = """{"method":"random","trials":60,"seed":SEED,"space":{"learningRate":{"logUniform":[0.0001,0.1]},"batchSize":{"logInteger":[4,64]},"optimizer":{"values":["adam","sgd"]}}}""";
+        var first = Points(Search.Replace("SEED", "7"));
+        Text(first).ShouldBe(Text(Points(Search.Replace("SEED", "7"))));
+        Text(first).ShouldNotBe(Text(Points(Search.Replace("SEED", "8"))));
+        Text(first).Distinct().Count().ShouldBe(60);
+        first.ShouldAllBe(p => p["learningRate"].GetDouble() >= 0.0001 && p["learningRate"].GetDouble() <= 0.1 && p["batchSize"].GetInt32() >= 4 && p["batchSize"].GetInt32() <= 64);
+        // Each order of magnitude as likely: a third lies below 0.001.
+        first.Count(p => p["learningRate"].GetDouble() < 0.001).ShouldBeInRange(10, 30);
+        Points("""{"method":"random","trials":4,"space":{"batchSize":{"integer":[1,4]}}}""").Select(p => p["batchSize"].GetInt32()).Order().ToArray().ShouldBe([1, 2, 3, 4], "a small space is gone through without repeats");
+    }
+
+    [Theory]
+    [InlineData("""{"method":"grid","space":{"seed":{"integer":[1,1000]},"batchSize":{"integer":[1,1000]},"epochs":{"integer":[1,1000]}}}""", "sweep_too_large", "1,000,000,000 points")]
+    [InlineData("""{"method":"grid","space":{"learningRate":{"uniform":[0.1,0.2],"points":2000000000}}}""", "sweep_too_large", "allows 100")]
+    [InlineData("""{"method":"random","trials":101,"space":{"learningRate":{"uniform":[0.1,0.2]}}}""", "sweep_too_large", "101 trials")]
+    [InlineData("""{"method":"grid","space":{}}""", "search_invalid", "is empty")]
+    [InlineData("""{"method":"grid","space":{"seed":{"values":[]}}}""", "search_invalid", "`values` is empty")]
+    [InlineData("""{"method":"grid","space":{"seed":{}}}""", "search_invalid", "exactly one of")]
+    [InlineData("""{"method":"grid","space":{"learningRate":{"uniform":[0.1,0.2]}}}""", "search_invalid", "`points`")]
+    [InlineData("""{"method":"random","trials":3,"space":{"learningRate":{"uniform":[0.2,0.1]}}}""", "search_invalid", "upside down")]
+    [InlineData("""{"method":"random","trials":3,"space":{"learningRate":{"logUniform":[0,0.1]}}}""", "search_invalid", "above 0")]
+    [InlineData("""{"method":"random","trials":3,"space":{"learningRate":{"uniform":[0.1]}}}""", "search_invalid", "two numbers")]
+    [InlineData("""{"method":"random","trials":3,"space":{"a..b":{"values":[1,2,3]}}}""", "search_invalid", "no path")]
+    [InlineData("""{"method":"random","trials":9,"space":{"seed":{"integer":[1,3]}}}""", "search_invalid", "only 3 different points")]
+    [InlineData("""{"method":"random","space":{"seed":{"integer":[1,3]}}}""", "invalid_value", "`search.trials`")]
+    public void A_space_at_fault_is_refused_with_its_place(string search, string code, string words)
+    {
+        var problem = Should.Throw<ProblemException>(() => Points(search)).Problem;
+        (problem.Code, problem.Message).ShouldSatisfyAllConditions(p => p.Code.ShouldBe(code), p => p.Message.ShouldContain(words));
+    }
+
+    [Fact]
+    public void Any_field_of_a_training_can_be_varied_by_its_path()
+    {
+        var training = (JsonObject)JsonNode.Parse("""{"epochs":3,"network":[{"type":"linear","out":4},{"type":"linear"}]}""")!;
+        Set(training, "epochs", "5");
+        Set(training, "optimization.weightDecay", "0.1");
+        Set(training, "network[0].out", "8");
+        Set(training, "data.columns[\"a.b\"].scaling", "\"none\"");
+        training.ToJsonString().ShouldBe("""{"epochs":5,"network":[{"type":"linear","out":8},{"type":"linear"}],"optimization":{"weightDecay":0.1},"data":{"columns":{"a.b":{"scaling":"none"}}}}""");
+        Should.Throw<ProblemException>(() => Set(training, "network[2].out", "8")).Problem.Code.ShouldBe("search_invalid");
+        Should.Throw<ProblemException>(() => Set(training, "epochs.first", "8")).Problem.Message.ShouldContain("nothing there to vary");
+    }
+
+    [Theory]
+    [InlineData(1, 27, "1 3 9 27")]
+    [InlineData(1, 10, "1 3 10")]
+    [InlineData(2, 3, "2 3")]
+    public void Rungs_grow_by_the_reduction_up_to_the_trainings_epochs(int least, int epochs, string rungs) =>
+        SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d","epochs":{{epochs}} },"search":{"method":"asha","trials":9,"minEpochs":{{least}},"space":{"seed":{"integer":[1,9]} } } }"""), 100)
+            .Rungs.ShouldBe(rungs.Split(' ').Select(int.Parse));
+
+    [Theory]
+    [InlineData("epochs", "more and more")]
+    [InlineData("dataset", "same for all trials")]
+    [InlineData("deploy", "same for all trials")]
+    public void Fields_that_make_trials_incomparable_are_refused(string field, string words) =>
+        Should.Throw<ProblemException>(() => SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d"},"search":{"method":"asha","trials":2,"space":{"{{field}}":{"values":[1,2]} } } }"""), 100))
+            .Problem.Message.ShouldContain(words);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(40)]
+    public void Halving_takes_the_best_to_the_top_with_any_number_of_workers(int workers)
+    {
+        var (cells, steps) = Simulate(trials: 27, rungs: 4, workers, failing: []);
+        steps.Count(s => s.Action == "start").ShouldBe(27);
+        cells.Keys.ShouldBeUnique();
+        cells.Where(c => c.Key.Rung == 3).Select(c => c.Key.Trial).ShouldContain(5, "the best trial reaches the highest rung");
+        // Every promotion was within the top third of its rung at that moment.
+        steps.Where(s => s.Action == "promote").ShouldAllBe(s => s.Metric != null);
+        cells.Count(c => c.Key.Rung == 1).ShouldBeInRange(9, 18);
+        cells.Count(c => c.Key.Rung == 3).ShouldBeLessThan(5, "few are trained to the end");
+    }
+
+    [Fact]
+    public void Halving_finishes_the_best_of_few_trials_and_goes_on_past_failed_ones()
+    {
+        var (cells, steps) = Simulate(trials: 2, rungs: 3, workers: 2, failing: []);
+        cells.Keys.Where(c => c.Trial == 2).Select(c => c.Rung).Order().ShouldBe([0, 1, 2]);
+        steps.Where(s => s.Action == "finish").Select(s => (s.Trial, s.Rung)).ShouldBe([(2, 1), (2, 2)]);
+        (cells, _) = Simulate(trials: 9, rungs: 3, workers: 2, failing: [(5, 0), (2, 1)]);
+        cells.Where(c => c.Key.Rung == 2).Select(c => c.Key.Trial).ShouldContain(7, "the best of those that do not fail");
+        Simulate(trials: 2, rungs: 2, workers: 1, failing: [(1, 0), (2, 0)]).Steps.Count.ShouldBe(2, "where all fail, nothing is left to do");
+    }
+
+    /// <summary>A permutation of 1 to 27: trial 5 is the best, then 2, 7.</summary>
+    private static int Quality(int trial) => trial * 11 % 28;
+
+    /// <summary>Runs a sweep whose trials are as good as their <see cref="Quality"/>; each worker takes one training at a time.</summary>
+    private static (Dictionary<(int Trial, int Rung), HalvingCell> Cells, List<SweepDecision> Steps) Simulate(int trials, int rungs, int workers, (int, int)[] failing)
+    {
+        var cells = new Dictionary<(int Trial, int Rung), HalvingCell>();
+        var steps = new List<SweepDecision>();
+        var running = new Queue<(int Trial, int Rung)>();
+        while (true)
+        {
+            while (running.Count < workers && Halving.Next(trials, 3, rungs, cells, "validationAccuracy") is { } next)
+            {
+                steps.Add(next);
+                cells.ShouldNotContainKey((next.Trial, next.Rung));
+                cells[(next.Trial, next.Rung)] = new(IsOpen: true, null);
+                running.Enqueue((next.Trial, next.Rung));
+            }
+
+            if (!running.TryDequeue(out var ended))
+                return (cells, steps);
+            cells[ended] = new(IsOpen: false, failing.Contains(ended) ? null : Quality(ended.Trial));
+        }
+    }
+
+    private static void Set(JsonObject training, string path, string value) => FieldPath.Parse(path).Set(training, JsonElement.Parse(value));
+
+    private static IReadOnlyList<IReadOnlyDictionary<string, JsonElement>> Points(string search) => SearchPoints.Of(JsonSerializer.Deserialize<SearchSettings>(search, QueueMaaSJson.Strict)!, 100);
+
+    private static IEnumerable<string> Text(IReadOnlyList<IReadOnlyDictionary<string, JsonElement>> points) => points.Select(p => string.Join(' ', p.Values.Select(v => v.GetRawText())));
+}
