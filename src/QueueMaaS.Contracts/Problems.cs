@@ -170,6 +170,10 @@ public static class ProblemCodes
     public const string TrainingRuntimeUnavailable = "training_runtime_unavailable";
     /// <summary>More items of a batch job failed than its stated share.</summary>
     public const string BatchFailed = "batch_failed";
+    /// <summary>A model gives no labels and no single number, so it cannot be evaluated.</summary>
+    public const string EvaluationUnsupported = "evaluation_unsupported";
+    /// <summary>A data set has a label that the model has never seen.</summary>
+    public const string LabelUnknown = "label_unknown";
     /// <summary>A webhook target is not allowed.</summary>
     public const string WebhookTargetRefused = "webhook_target_refused";
     /// <summary>A part that the request needs cannot be reached; try again.</summary>

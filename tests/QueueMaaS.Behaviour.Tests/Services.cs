@@ -107,3 +107,9 @@ public sealed class Servers_webhook_endpoints(ServersService service) : WebhookE
 public sealed class Embedded_access(EmbeddedKeysService service) : AccessCases(service), IClassFixture<EmbeddedKeysService>;
 
 public sealed class Servers_access(ServersKeysService service) : AccessCases(service), IClassFixture<ServersKeysService>;
+
+[Collection("embedded")]
+public sealed class Embedded_evaluations(EmbeddedService service) : EvaluationCases(service);
+
+[Collection("servers")]
+public sealed class Servers_evaluations(ServersService service) : EvaluationCases(service);
