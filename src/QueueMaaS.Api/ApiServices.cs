@@ -9,6 +9,7 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Batches;
+using QueueMaaS.Api.Evaluation;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
 using QueueMaaS.Api.Models;
@@ -81,6 +82,7 @@ public static class ApiServices
         app.MapCatalog();
         app.MapUploads();
         app.MapBatches();
+        app.MapEvaluations();
         app.MapOpenAi();
         app.MapKeys();
         app.MapOpenApi("/openapi/{documentName}.json").WithOpenAccess();

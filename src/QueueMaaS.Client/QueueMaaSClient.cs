@@ -35,8 +35,11 @@ public sealed class QueueMaaSClient(HttpClient http)
     /// <summary>A submission of a batch job.</summary>
     public static JobSubmission Batch(BatchInput input) => new() { Kind = JobKind.Batch, Input = ToElement(input) };
 
-    /// <summary>A sweep.</summary>
+    /// <summary>A submission of a sweep.</summary>
     public static JobSubmission Sweep(SweepInput input) => new() { Kind = JobKind.Sweep, Input = ToElement(input) };
+
+    /// <summary>A submission of an evaluation.</summary>
+    public static JobSubmission Evaluation(EvaluationInput input) => new() { Kind = JobKind.Evaluation, Input = ToElement(input) };
 
     /// <summary>The job as it is now.</summary>
     public Task<Job> GetAsync(string id, CancellationToken cancellationToken = default) => GetAsync<Job>($"v1/jobs/{Uri.EscapeDataString(id)}", cancellationToken);

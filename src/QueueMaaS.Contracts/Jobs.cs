@@ -15,6 +15,8 @@ public enum JobKind
     Chunk,
     /// <summary>Train one specification with many settings, as child jobs, and register the best.</summary>
     Sweep,
+    /// <summary>Measure how well a registered model answers a data set whose truth is known.</summary>
+    Evaluation,
 }
 
 /// <summary>Where a job is in its life. <c>succeeded</c>, <c>failed</c>, <c>cancelled</c> and <c>expired</c> are final.</summary>
@@ -49,7 +51,7 @@ public sealed record JobSubmission
     /// <summary>What to do.</summary>
     public required JobKind Kind { get; init; }
 
-    /// <summary>The work itself: an <see cref="InferenceInput"/>, <see cref="TrainingInput"/>, <see cref="BatchInput"/> or <see cref="SweepInput"/>, by <see cref="Kind"/>.</summary>
+    /// <summary>The work itself: an <see cref="InferenceInput"/>, <see cref="TrainingInput"/>, <see cref="BatchInput"/>, <see cref="SweepInput"/> or <see cref="EvaluationInput"/>, by <see cref="Kind"/>.</summary>
     public required JsonElement Input { get; init; }
 
     /// <summary>0 (lowest) to 9 (highest); default 5.</summary>
@@ -210,9 +212,9 @@ public sealed record Job
     public DateTimeOffset? Deadline { get; init; }
     /// <summary>Not to be started before this moment.</summary>
     public DateTimeOffset? RunAt { get; init; }
-    /// <summary>The latest report of the worker: for training a <see cref="TrainingProgress"/>, for batch a <see cref="BatchProgress"/>, for sweep a <see cref="SweepProgress"/>.</summary>
+    /// <summary>The latest report of the worker: for training a <see cref="TrainingProgress"/>, for batch a <see cref="BatchProgress"/>, for sweep a <see cref="SweepProgress"/>, for evaluation an <see cref="EvaluationProgress"/>.</summary>
     public JsonElement? Progress { get; init; }
-    /// <summary>The result, once succeeded: an <see cref="InferenceOutput"/>, <see cref="TrainingOutput"/> (for a sweep's trial a <see cref="TrialOutput"/>), <see cref="BatchOutput"/> or <see cref="SweepOutput"/>.</summary>
+    /// <summary>The result, once succeeded: an <see cref="InferenceOutput"/>, <see cref="TrainingOutput"/> (for a sweep's trial a <see cref="TrialOutput"/>), <see cref="BatchOutput"/>, <see cref="SweepOutput"/> or <see cref="EvaluationOutput"/>.</summary>
     public JsonElement? Output { get; init; }
     /// <summary>Why it failed, or why the latest attempt did.</summary>
     public Problem? Error { get; init; }

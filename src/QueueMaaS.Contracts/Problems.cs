@@ -182,6 +182,10 @@ public static class ProblemCodes
     public const string SweepFailed = "sweep_failed";
     /// <summary>What a sweep compares is no figure of its trainings.</summary>
     public const string MetricUnknown = "metric_unknown";
+    /// <summary>A model gives no labels and no single number, so it cannot be evaluated.</summary>
+    public const string EvaluationUnsupported = "evaluation_unsupported";
+    /// <summary>A data set has a label that the model has never seen.</summary>
+    public const string LabelUnknown = "label_unknown";
     /// <summary>A webhook target is not allowed.</summary>
     public const string WebhookTargetRefused = "webhook_target_refused";
     /// <summary>A part that the request needs cannot be reached; try again.</summary>

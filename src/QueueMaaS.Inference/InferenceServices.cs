@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Inference.BatchJobs;
+using QueueMaaS.Inference.Evaluation;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation.Texts;
@@ -20,6 +21,7 @@ public static class InferenceServices
     {
         services.AddSingleton<ISubmissionCheck, InferenceSubmissionCheck>();
         services.AddSingleton<ISubmissionCheck, BatchSubmissionCheck>();
+        services.AddSingleton<ISubmissionCheck, EvaluationSubmissionCheck>();
         services.AddSingleton<IModelInspector, OnnxModelInspector>();
         services.TryAddSingleton<TokenizerCache>();
         services.TryAddSingleton<BatchSummaries>();
@@ -39,9 +41,11 @@ public static class InferenceServices
         services.AddSingleton<OpenArchives>();
         services.AddSingleton<BatchSources>();
         services.AddSingleton<BatchPreparation>();
+        services.AddSingleton<EvaluationSources>();
         services.AddSingleton<IJobExecutor, InferenceJobExecutor>();
         services.AddSingleton<IJobExecutor, BatchJobExecutor>();
         services.AddSingleton<IJobExecutor, ChunkJobExecutor>();
+        services.AddSingleton<IJobExecutor, EvaluationJobExecutor>();
         return services;
     }
 }

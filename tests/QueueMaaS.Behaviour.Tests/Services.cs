@@ -113,3 +113,9 @@ public sealed class Embedded_sweeps(EmbeddedService service) : SweepCases(servic
 
 [Collection("servers")]
 public sealed class Servers_sweeps(ServersService service) : SweepCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_evaluations(EmbeddedService service) : EvaluationCases(service);
+
+[Collection("servers")]
+public sealed class Servers_evaluations(ServersService service) : EvaluationCases(service);

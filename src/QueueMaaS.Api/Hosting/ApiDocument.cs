@@ -11,9 +11,9 @@ namespace QueueMaaS.Api.Hosting;
 internal static partial class ApiDocument
 {
     private const string ProblemSchema = "ProblemDetails";
-    private static readonly Type[] Inputs = [typeof(InferenceInput), typeof(TrainingInput), typeof(BatchInput), typeof(SweepInput)];
-    private static readonly Type[] Outputs = [typeof(InferenceOutput), typeof(TrainingOutput), typeof(BatchOutput)];
-    private static readonly Type[] Progress = [typeof(TrainingProgress), typeof(BatchProgress)];
+    private static readonly Type[] Inputs = [typeof(InferenceInput), typeof(TrainingInput), typeof(BatchInput), typeof(SweepInput), typeof(EvaluationInput)];
+    private static readonly Type[] Outputs = [typeof(InferenceOutput), typeof(TrainingOutput), typeof(BatchOutput), typeof(EvaluationOutput)];
+    private static readonly Type[] Progress = [typeof(TrainingProgress), typeof(BatchProgress), typeof(EvaluationProgress)];
     private static readonly Type[] Lines = [typeof(BatchItem), typeof(BatchItemResult), typeof(BatchItemError)];
 
     public static void Describe(OpenApiOptions options)
@@ -81,7 +81,7 @@ internal static partial class ApiDocument
                 property.Description = Plain(said);
         }
 
-        Choose(document, nameof(JobSubmission), "input", "By `kind`: an inference, training, batch or sweep input.", Inputs);
+        Choose(document, nameof(JobSubmission), "input", "By `kind`: an inference, training, batch, sweep or evaluation input.", Inputs);
         Choose(document, nameof(Job), "input", "What it was asked to do, by `kind`.", Inputs);
         Choose(document, nameof(Job), "output", "The result, once succeeded, by `kind`.", Outputs);
         Choose(document, nameof(Job), "progress", "The worker's latest report, by `kind`.", Progress);

@@ -1,6 +1,6 @@
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Archives;
-using SkiaSharp;
+using QueueMaaS.Data.Images;
 
 namespace QueueMaaS.Data.Cards;
 
@@ -30,11 +30,6 @@ internal static class ImageCard
         var item = archive.ReadItems("all", index, 1, Side, Side, 3)[0];
         if (item.Pixels is not { } pixels)
             return null;
-        using var bitmap = new SKBitmap(Side, Side, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        const int Plane = Side * Side;
-        for (var p = 0; p < Plane; p++)
-            bitmap.SetPixel(p % Side, p / Side, new SKColor(pixels[p], pixels[Plane + p], pixels[2 * Plane + p]));
-        using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        return new(item.Name, item.LabelName, $"data:image/png;base64,{Convert.ToBase64String(png.AsSpan())}");
+        return new(item.Name, item.LabelName, ThumbnailPng.DataUrl(pixels, Side));
     }
 }

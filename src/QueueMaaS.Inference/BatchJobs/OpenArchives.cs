@@ -1,5 +1,6 @@
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Archives;
+using QueueMaaS.Data.Images;
 using QueueMaaS.Data.Loading;
 using QueueMaaS.Inference.Preparation.Images;
 using QueueMaaS.Jobs.Catalog;
@@ -14,14 +15,35 @@ public sealed class OpenArchives(IArtifactStore artifacts) : IDisposable
     private readonly List<(string Artifact, DatasetArchive Archive)> _open = [];
 
     /// <summary>Decodes a range of items and brings them to the model's size; one range at a time, as an archive is one file with one position.</summary>
-    internal async Task<IReadOnlyList<PreparedItem<PlacedImage>>> ReadAsync(
-        string artifact, string split, int start, int count, ImagePreparation preparation, ImagePixels pixels, CancellationToken cancellationToken)
+    internal Task<IReadOnlyList<PreparedItem<PlacedImage>>> ReadAsync(
+        string artifact, string split, int start, int count, ImagePreparation preparation, ImagePixels pixels, CancellationToken cancellationToken) =>
+        ReadAsync(artifact, split, start, count, preparation, pixels.Place, cancellationToken);
+
+    /// <summary>Decodes a range of items and makes of each what is wanted.</summary>
+    internal async Task<IReadOnlyList<PreparedItem<T>>> ReadAsync<T>(
+        string artifact, string split, int start, int count, ImagePreparation preparation, Func<PlanarImage, T> prepare, CancellationToken cancellationToken)
+        where T : class
     {
         await _gate.WaitAsync(cancellationToken);
         try
         {
             var archive = await OpenAsync(artifact, cancellationToken);
-            return archive.ReadItems(split, start, count, preparation.Channels, preparation.Alpha == AlphaMode.White, pixels.Place, cancellationToken);
+            return archive.ReadItems(split, start, count, preparation.Channels, preparation.Alpha == AlphaMode.White, prepare, cancellationToken);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    /// <summary>One item as a small square picture; null where it cannot be read.</summary>
+    internal async Task<(string Name, string? DataUrl)> DrawAsync(string artifact, string split, int index, int side, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            var item = (await OpenAsync(artifact, cancellationToken)).ReadItems(split, index, 1, side, side, 3, cancellationToken)[0];
+            return (item.Name, item.Pixels is { } pixels ? ThumbnailPng.DataUrl(pixels, side) : null);
         }
         finally
         {

@@ -138,6 +138,7 @@ public static partial class QueueMaaSHost
             works[JobKind.Inference] = inference.Prefetch;
             works[JobKind.Batch] = 8;
             works[JobKind.Chunk] = 2;
+            works[JobKind.Evaluation] = 1;
         }
 
         if (roles.HasFlag(Roles.Training))

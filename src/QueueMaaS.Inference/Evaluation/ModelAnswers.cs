@@ -1,0 +1,151 @@
+using System.Globalization;
+using QueueMaaS.Contracts;
+using QueueMaaS.Inference.BatchJobs;
+using QueueMaaS.Inference.Evaluation.Statistics;
+using QueueMaaS.Inference.Preparation.Answers;
+using QueueMaaS.Inference.Tensors;
+
+namespace QueueMaaS.Inference.Evaluation;
+
+/// <summary>What a model answered to the items of a split: its numbers and nothing else of the items.</summary>
+internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int count)
+{
+    private readonly string?[] _truths = new string?[count];
+    private float[] _numbers = [];
+    private int _width;
+
+    /// <summary>Which items were answered.</summary>
+    public bool[] Answered { get; } = new bool[count];
+
+    /// <summary>Why the first item that was not failed.</summary>
+    public Problem? FirstError { get; private set; }
+
+    public void Add(EvaluationGroup group, GroupResults results)
+    {
+        foreach (var (item, truth) in group.Group.Items.Zip(group.Truths))
+            _truths[item.Number - 1] = truth;
+        if (results.Whole is { } whole)
+        {
+            var values = OutputNumbers.ToSingle(whole.Outputs[head.Output]);
+            var width = values.Length / group.Group.Items.Count;
+            for (var i = 0; i < group.Group.Items.Count; i++)
+                Keep((int)group.Group.Items[i].Number - 1, values.AsSpan(i * width, width));
+            return;
+        }
+
+        foreach (var result in results.Items!)
+        {
+            if (result.Outputs is { } outputs)
+                Keep((int)result.Item.Number - 1, OutputNumbers.ToSingle(outputs[head.Output]));
+            else
+                FirstError ??= result.Error;
+        }
+    }
+
+    /// <summary>The predictions for items that have all been answered.</summary>
+    /// <exception cref="ProblemException"><c>label_unknown</c> or <c>evaluation_unsupported</c>.</exception>
+    public LabelPredictions Labels(int[] items)
+    {
+        var truths = TruthIndexes(items);
+        var logarithms = new float[checked(items.Length * _width)];
+        for (var i = 0; i < items.Length; i++)
+            _numbers.AsSpan(items[i] * _width, _width).CopyTo(logarithms.AsSpan(i * _width));
+        if (AreProbabilities(logarithms))
+        {
+            for (var i = 0; i < logarithms.Length; i++)
+                logarithms[i] = MathF.Log(Math.Max(logarithms[i], 1e-30f));
+        }
+
+        return new(logarithms, truths, _width);
+    }
+
+    /// <summary>The predictions for items that have all been answered.</summary>
+    /// <exception cref="ProblemException"><c>column_invalid</c>: a truth is no number.</exception>
+    public NumberPredictions Numbers(int[] items) => new(
+        [.. items.Select(item => Value(_numbers[item]))],
+        [.. items.Select(item => double.TryParse(_truths[item], NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
+            ? number
+            : throw new ProblemException(
+                ProblemCodes.ColumnInvalid, $"Item {item + 1} of the split has the truth '{Short(_truths[item])}', which is no number, but model `{model.Name}@{model.Version}` gives numbers.", ("item", item + 1)))]);
+
+    private void Keep(int item, ReadOnlySpan<float> values)
+    {
+        if (_width == 0)
+        {
+            _width = head.Task == EvaluationTask.Classification ? head.Names.Count : 1;
+            _numbers = new float[checked(count * _width)];
+        }
+
+        if (values.Length != _width)
+        {
+            throw new ProblemException(
+                ProblemCodes.EvaluationUnsupported,
+                head.Task == EvaluationTask.Classification
+                    ? $"Model `{model.Name}@{model.Version}` has {_width} labels, but its output gives {values.Length} numbers for an item. One number for each label is needed."
+                    : $"Model `{model.Name}@{model.Version}` gives {values.Length} numbers for an item; one is needed.",
+                ("numbers", values.Length));
+        }
+
+        foreach (var value in values)
+        {
+            if (!float.IsFinite(value))
+            {
+                FirstError ??= Problem.Create(ProblemCodes.ModelExecutionFailed, $"The model's answer to item {item + 1} is NaN or infinite.", ("item", item + 1));
+                return;
+            }
+        }
+
+        values.CopyTo(_numbers.AsSpan(item * _width, _width));
+        Answered[item] = true;
+    }
+
+    private double Value(float number)
+    {
+        if (head.Values is not { } settings)
+            return number;
+        var value = (number * (settings.Scale ?? 1)) + (settings.Offset ?? 0);
+        return settings.Expm1 ? Math.Exp(value) - 1 : value;
+    }
+
+    /// <summary>True where the numbers are probabilities already: said so by the pipeline, or, where nothing is said, seen from them.</summary>
+    private bool AreProbabilities(float[] numbers)
+    {
+        if (head.Scores == ScoreFunction.Softmax)
+            return false;
+        for (var at = 0; at < numbers.Length; at += _width)
+        {
+            var row = numbers.AsSpan(at, _width);
+            var sum = 0f;
+            foreach (var value in row)
+            {
+                if (value < 0)
+                    return head.Scores is null ? false : throw NotProbabilities();
+                sum += value;
+            }
+
+            if (Math.Abs(sum - 1) > 1e-3f)
+                return head.Scores is null ? false : throw NotProbabilities();
+        }
+
+        return true;
+    }
+
+    private ProblemException NotProbabilities() => new(
+        ProblemCodes.EvaluationUnsupported,
+        $"The pipeline of model `{model.Name}@{model.Version}` takes scores as they are (`none`), but they are no probabilities that add up to 1. Register a version with `postprocess.labels.scores` `softmax` if they are logits.");
+
+    private int[] TruthIndexes(int[] items)
+    {
+        var places = head.Names.Index().DistinctBy(static n => n.Item).ToDictionary(static n => n.Item, static n => n.Index, StringComparer.Ordinal);
+        // `1`, `1.0` and `1e0` are the same label, however a table writes it.
+        var numbers = head.Names.Index().Where(static n => Number(n.Item) is not null).DistinctBy(static n => Number(n.Item)).ToDictionary(static n => Number(n.Item)!.Value, static n => n.Index);
+        return [.. items.Select(item => places.TryGetValue(_truths[item]!, out var place) || (Number(_truths[item]!) is { } number && numbers.TryGetValue(number, out place)) ? place : throw new ProblemException(
+            ProblemCodes.LabelUnknown,
+            $"Item {item + 1} of the split has the label '{Short(_truths[item])}', which model `{model.Name}@{model.Version}` has never seen; it knows {string.Join(", ", head.Names.Take(20).Select(static n => $"'{Short(n)}'"))}{(head.Names.Count > 20 ? ", …" : "")}.",
+            ("item", item + 1), ("label", Short(_truths[item])), ("labels", head.Names.Take(100).ToArray())))];
+    }
+
+    private static double? Number(string text) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : null;
+
+    private static string Short(string? text) => text is null ? "" : text.Length <= 60 ? text : text[..60] + "…";
+}

@@ -1,0 +1,113 @@
+using System.Runtime.CompilerServices;
+using QueueMaaS.Contracts;
+using QueueMaaS.Data.Tables;
+using QueueMaaS.Inference.BatchJobs.Sources;
+using QueueMaaS.Inference.Evaluation.Statistics;
+using QueueMaaS.Inference.Preparation.Tables;
+using QueueMaaS.Inference.Preparation.Texts;
+
+namespace QueueMaaS.Inference.Evaluation;
+
+/// <summary>The rows of a table, or texts.</summary>
+internal sealed class TableEvaluationSource : IEvaluationSource
+{
+    private const int MostDescribed = 12;
+    private const int MostText = 200;
+    private static readonly string[] TargetNames = ["label", "target", "class", "y"];
+    private static readonly string[] TextNames = ["text", "sentence", "review", "content"];
+    private readonly TableData _table;
+    private readonly TableField _target;
+    private readonly TokenizerCache _tokenizers;
+    private readonly IReadOnlyList<string> _sliced;
+    private readonly int[] _rows;
+
+    /// <param name="table">The table.</param>
+    /// <param name="split">The split, or <c>all</c>.</param>
+    /// <param name="target">The column with the truth.</param>
+    /// <param name="sliced">The columns that the items are divided by.</param>
+    /// <param name="tokenizers">For text models.</param>
+    public TableEvaluationSource(TableData table, string split, string target, IReadOnlyList<string> sliced, TokenizerCache tokenizers)
+    {
+        _table = table;
+        _target = table.Require(target, "target");
+        _sliced = sliced;
+        _tokenizers = tokenizers;
+        _rows = [.. Enumerable.Range(0, table.Rows).Where(row => split == "all" || table.Splits[row] == split)];
+    }
+
+    public int Count => _rows.Length;
+
+    public string? Target => _target.Name;
+
+    /// <summary>The column with the truth: as said, as the model was trained, by its usual names, or the last that the model does not read.</summary>
+    public static string TargetOf(IReadOnlyList<string> columns, string? asked, ModelVersion model)
+    {
+        if (asked is not null)
+            return asked;
+        if (TrainedOn(model.Card, "target") is { } trained && columns.Contains(trained, StringComparer.Ordinal))
+            return trained;
+        var read = model.Pipeline?.Table?.Columns.Select(static c => c.Name).ToHashSet(StringComparer.Ordinal) ?? [];
+        return TargetNames.FirstOrDefault(name => columns.Contains(name, StringComparer.Ordinal) && !read.Contains(name))
+            ?? columns.LastOrDefault(name => !read.Contains(name) && (model.Pipeline?.Text is null || !TextNames.Contains(name)))
+            ?? throw new ProblemException(ProblemCodes.ColumnNotFound, "Every column of the data set is read by the model, so none holds the truth. Name it in `target`.", ("path", "input.target"));
+    }
+
+    public async IAsyncEnumerable<EvaluationGroup> ReadAsync(ServedModel model, int size, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var tokenizer = model.Pipeline?.Text is { } text ? await _tokenizers.GetAsync(text, cancellationToken) : null;
+        string[] header = [.. _table.Columns.Select(static c => c.Name)];
+        var settings = new BatchInput { LabelColumn = _target.Name, TextColumn = TextColumn(model, header), Columns = NumberColumns(model, header) };
+        var mapper = RowMapper.For(model, tokenizer, settings, header, "table");
+        var fields = mapper.Columns.Select(c => _table.Find(c.Name)).ToArray();
+        for (var at = 0; at < _rows.Length; at += size)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var places = Enumerable.Range(at, Math.Min(size, _rows.Length - at)).ToArray();
+            var items = Array.ConvertAll(places, place => new Item(place + 1, null, _target.Values[_rows[place]], null, _target.Values[_rows[place]] is null ? Untold(place) : null));
+            var group = GroupBuilder.Build(items, good => mapper.Encode(
+                [.. good.Select(i => Cells(_rows[places[i]], fields, mapper.Columns))], [.. good.Select(i => (long)places[i] + 1)]));
+            yield return new(group, [.. places.Select(place => _target.Values[_rows[place]])]);
+        }
+    }
+
+    public IReadOnlyList<SliceColumn> Slices() => [.. _sliced.Select(name => SliceOf(_table.Require(name, "slices")))];
+
+    public Task<ItemDescription> DescribeAsync(int place, CancellationToken cancellationToken) => Task.FromResult(new ItemDescription(null, null, _table.Columns
+        .Where(column => column != _target && column.Values[_rows[place]] is not null).Take(MostDescribed)
+        .ToDictionary(static column => column.Name, column => column.Values[_rows[place]] is { Length: > MostText } value ? $"{value[..MostText]}…" : column.Values[_rows[place]]!, StringComparer.Ordinal)));
+
+    private SliceColumn SliceOf(TableField column) => column.Inferred is { Kind: ColumnKind.Number, Distinct: > 10 }
+        ? new(column.Name, null, [.. _rows.Select(row => TableField.TryNumber(column.Values[row], out var number) ? number : double.NaN)], [])
+        : new(
+            column.Name, [.. _rows.Select(row => column.Values[row])], null,
+            [.. column.Values.OfType<string>().CountBy(static v => v, StringComparer.Ordinal).OrderByDescending(static c => c.Value).ThenBy(static c => c.Key, StringComparer.Ordinal).Select(static c => c.Key)]);
+
+    private static string TextColumn(ServedModel model, string[] header) =>
+        TrainedOn(model.Card, "text") is { } trained && header.Contains(trained, StringComparer.Ordinal) ? trained : TextNames.FirstOrDefault(name => header.Contains(name, StringComparer.Ordinal)) ?? "text";
+
+    /// <summary>For a model of plain numbers: all columns but the truth; where those are too many, those that it is not divided by.</summary>
+    private string[]? NumberColumns(ServedModel model, string[] header)
+    {
+        if (model.Pipeline?.Table is not null || model.Pipeline?.Text is not null || model.Signature.Inputs is not [{ Shape: [_, var width] }])
+            return null;
+        string[] all = [.. header.Where(name => name != _target.Name)];
+        return width < 0 || all.Length == width ? all : [.. all.Where(name => !_sliced.Contains(name, StringComparer.Ordinal))];
+    }
+
+    private static CellValue[] Cells(int row, TableField?[] fields, IReadOnlyList<(string Name, ColumnKind Kind)> columns)
+    {
+        var cells = new CellValue[fields.Length];
+        for (var c = 0; c < cells.Length; c++)
+            cells[c] = fields[c]?.Values[row] is { } value ? CellValue.Of(value, columns[c].Kind) : default;
+        return cells;
+    }
+
+    private Problem Untold(int place) => Problem.Create(ProblemCodes.RowInvalid, $"Row {place + 1} of the split has no value in `{_target.Name}`, which holds the truth.", ("row", place + 1), ("column", _target.Name));
+
+    /// <summary>A setting of the data that the model was trained with.</summary>
+    private static string? TrainedOn(ModelCard? card, string setting) =>
+        card?.Parameters is { ValueKind: System.Text.Json.JsonValueKind.Object } parameters && parameters.TryGetProperty("data", out var data) && data.ValueKind == System.Text.Json.JsonValueKind.Object
+        && data.TryGetProperty(setting, out var value) && value.ValueKind == System.Text.Json.JsonValueKind.String
+            ? value.GetString()
+            : null;
+}
