@@ -1,8 +1,10 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Data.Arrays;
 using QueueMaaS.Data.Demo;
 using DataType = QueueMaaS.Onnx.TensorProto.Types.DataType;
 
@@ -122,6 +124,25 @@ public abstract partial class EvaluationCases(ServiceFixture service)
         (output.Model.Worst[0].Item, output.Model.Worst[0].Truth, output.Model.Worst[0].Answer).ShouldBe((8, "12", "8"));
         (output.Comparison!.Test, output.Comparison.Significant).ShouldBe(("pairedBootstrap", true));
         output.Comparison.Sentence.ShouldContain($"the mean absolute error of {name}@1 is smaller by");
+    }
+
+    [Fact]
+    public async Task An_array_is_read_by_a_model_without_a_pipeline()
+    {
+        var name = Requests.NewId();
+        using (var response = await service.Http.PutAsync($"v1/models/{name}", new ByteArrayContent(TestModels.Identity(DataType.Float, 2)), Cancel))
+            response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+        float[] rows = [.. Enumerable.Range(0, 300).SelectMany(i => new[] { i % 2 == 0 ? 2f : -1, 0.5f, i % 2 == 0 ? 0 : i % 3 == 0 ? 0 : 1f })];
+        var data = await UploadDataAsync([.. NpyHeader.Write(Datatypes.Fp32, [300, 3]), .. MemoryMarshal.AsBytes(rows.AsSpan())]);
+
+        var output = await RunAsync(new EvaluationInput { Model = name, Dataset = data });
+
+        // Of the odd rows, every third has the truth 0, which the model takes for 1.
+        output.Model.Classification!.Classes.Select(c => c.Name).ShouldBe(["0", "1"]);
+        output.Model.Classification.Confusion.SelectMany(row => row).ShouldBe([150, 50, 0, 100]);
+
+        var wide = await UploadDataAsync([.. NpyHeader.Write(Datatypes.Fp32, [75, 12]), .. MemoryMarshal.AsBytes(rows.AsSpan())]);
+        (await service.Api.WaitAsync((await SubmitAsync(new EvaluationInput { Model = name, Dataset = wide })).Id, Cancel)).Error!.Code.ShouldBe(ProblemCodes.TensorShapeMismatch);
     }
 
     [Fact]

@@ -125,7 +125,7 @@ internal static class EvaluationPage
             html.Append("<figure>");
             if (pictures.TryGetValue(mistake.Item, out var picture))
                 html.Append("<img alt=\"\" src=\"").Append(Text(picture)).Append("\">");
-            html.Append(CultureInfo.InvariantCulture, $"<figcaption><b>{Text(mistake.Truth)}</b> taken for <b>{Text(mistake.Answer)}</b> ({Number(100 * mistake.Confidence)} %)<br><code>{Text(mistake.Name ?? "")}</code></figcaption></figure>");
+            html.Append(CultureInfo.InvariantCulture, $"<figcaption><b>{Text(mistake.Truth)}</b> taken for <b>{Text(mistake.Answer)}</b> ({100 * mistake.Confidence:0.#} %)<br><code>{Text(mistake.Name ?? "")}</code></figcaption></figure>");
         }
 
         html.Append("</div>");

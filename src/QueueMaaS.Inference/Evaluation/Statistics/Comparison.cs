@@ -29,7 +29,7 @@ internal static class Comparison
         var (exact, statistic, p) = McNemar(onlyModel, onlyOther);
         var mean = differences.Average();
         var interval = Resampling.Middle(Means(differences, resamples, seed, cancellationToken));
-        var counts = FormattableString.Invariant($"{onlyModel} items only {modelName} got right, {onlyOther} only {otherName}; McNemar p = {p:0.####}");
+        var counts = FormattableString.Invariant($"{onlyModel} items only {modelName} got right, {onlyOther} only {otherName}; McNemar {Probability(p)}");
         return new()
         {
             Test = exact ? "mcnemarExact" : "mcnemar",
@@ -74,7 +74,7 @@ internal static class Comparison
         // One is added to each side: a probability is never found to be zero by drawing.
         var p = Math.Min(1, 2.0 * (Math.Min(means.Count(static m => m <= 0), means.Count(static m => m >= 0)) + 1) / (means.Length + 1));
         var significant = p < Level && (interval.Low > 0 || interval.High < 0);
-        var counts = FormattableString.Invariant($"95 % interval {interval.Low:0.####} to {interval.High:0.####}, paired bootstrap p = {p:0.####}");
+        var counts = FormattableString.Invariant($"95 % interval {interval.Low:0.####} to {interval.High:0.####}, paired bootstrap {Probability(p)}");
         return new()
         {
             Test = "pairedBootstrap",
@@ -87,6 +87,8 @@ internal static class Comparison
                 : FormattableString.Invariant($"No real difference is shown at the 5 % level: the mean absolute errors of {modelName} and {otherName} part by {mean:0.####}, which chance alone may give ({counts})."),
         };
     }
+
+    private static string Probability(double p) => p < 0.0001 ? "p < 0.0001" : FormattableString.Invariant($"p = {p:0.####}");
 
     private static double[] Means(double[] differences, int resamples, int seed, CancellationToken cancellationToken) => Resampling.Draw(
         differences.Length, resamples, seed, 1,
