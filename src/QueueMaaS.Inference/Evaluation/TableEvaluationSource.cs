@@ -56,6 +56,15 @@ internal sealed class TableEvaluationSource : IEvaluationSource
     {
         var tokenizer = model.Pipeline?.Text is { } text ? await _tokenizers.GetAsync(text, cancellationToken) : null;
         string[] header = [.. _table.Columns.Select(static c => c.Name)];
+        // A request may leave out a column that has a value to stand in for it; a data set that has it nowhere is not the model's.
+        if (model.Pipeline?.Table?.Columns.FirstOrDefault(c => !header.Contains(c.Name, StringComparer.Ordinal)) is { } lacking)
+        {
+            throw new ProblemException(
+                ProblemCodes.TableInvalid,
+                $"Model `{model.Name}@{model.Version}` reads the column `{lacking.Name}`, which the data set does not have; its columns are {string.Join(", ", header.Take(20).Select(static name => $"`{name}`"))}{(header.Length > 20 ? ", …" : "")}. Evaluate it on a data set with its columns.",
+                ("column", lacking.Name));
+        }
+
         var settings = new BatchInput { LabelColumn = _target.Name, TextColumn = TextColumn(model, header), Columns = NumberColumns(model, header) };
         var mapper = RowMapper.For(model, tokenizer, settings, header, "table");
         var fields = mapper.Columns.Select(c => _table.Find(c.Name)).ToArray();

@@ -157,6 +157,10 @@ public abstract partial class EvaluationCases(ServiceFixture service)
         var other = await UploadDataAsync("p,q,truth\n1,2,low\n2,1,high\n"u8.ToArray());
         (await service.Api.WaitAsync((await SubmitAsync(new EvaluationInput { Model = model, Dataset = other })).Id, Cancel)).Error!.Code.ShouldBe(ProblemCodes.TableInvalid);
 
+        var lenient = Requests.NewId();
+        await UploadModelAsync(lenient, TestModels.Identity(DataType.Float, 2), LowHigh.Replace("\"number\"", "\"number\",\"missing\":0", StringComparison.Ordinal));
+        (await service.Api.WaitAsync((await SubmitAsync(new EvaluationInput { Model = lenient, Dataset = other })).Id, Cancel)).Error!.Code.ShouldBe(ProblemCodes.TableInvalid);
+
         var bad = await UploadDataAsync("a,b,truth\n1,2,high\nx,1,low\n2,1,low\n"u8.ToArray());
         var output = await RunAsync(new EvaluationInput { Model = model, Dataset = bad });
         (output.Items, output.Failed, output.FirstError!.Code).ShouldBe((2, 1, ProblemCodes.RowInvalid));
