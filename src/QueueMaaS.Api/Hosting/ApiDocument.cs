@@ -12,8 +12,8 @@ internal static partial class ApiDocument
 {
     private const string ProblemSchema = "ProblemDetails";
     private static readonly Type[] Inputs = [typeof(InferenceInput), typeof(TrainingInput), typeof(BatchInput), typeof(SweepInput), typeof(EvaluationInput)];
-    private static readonly Type[] Outputs = [typeof(InferenceOutput), typeof(TrainingOutput), typeof(BatchOutput), typeof(EvaluationOutput)];
-    private static readonly Type[] Progress = [typeof(TrainingProgress), typeof(BatchProgress), typeof(EvaluationProgress)];
+    private static readonly Type[] Outputs = [typeof(InferenceOutput), typeof(TrainingOutput), typeof(BatchOutput), typeof(SweepOutput), typeof(EvaluationOutput)];
+    private static readonly Type[] Progress = [typeof(TrainingProgress), typeof(BatchProgress), typeof(SweepProgress), typeof(EvaluationProgress)];
     private static readonly Type[] Lines = [typeof(BatchItem), typeof(BatchItemResult), typeof(BatchItemError)];
 
     public static void Describe(OpenApiOptions options)

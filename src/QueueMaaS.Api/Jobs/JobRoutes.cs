@@ -29,7 +29,9 @@ internal static class JobRoutes
             .WithExample("tensor", """{"kind":"inference","input":{"model":"iris","inputs":[{"name":"x","datatype":"FP32","shape":[1,4],"data":[5.1,3.5,1.4,0.2]}]}}""")
             .WithExample("image", """{"kind":"inference","input":{"model":"animals@production","image":{"artifact":"sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},"topK":3},"webhook":{"url":"https://example.org/hook"}}""")
             .WithExample("training", """{"kind":"training","input":{"model":"animals","dataset":"animals","epochs":10,"deploy":"production"},"tags":["nightly"]}""")
-            .WithExample("batch", """{"kind":"batch","input":{"model":"animals@3","dataset":"animals","split":"test"},"priority":2}""");
+            .WithExample("batch", """{"kind":"batch","input":{"model":"animals@3","dataset":"animals","split":"test"},"priority":2}""")
+            .WithExample("sweep", """{"kind":"sweep","input":{"training":{"dataset":"houses","epochs":20},"search":{"method":"random","trials":20,"seed":1,"space":{"learningRate":{"logUniform":[0.0001,0.1]},"batchSize":{"values":[32,64,128]}}},"register":"house-prices"}}""")
+            .WithExample("evaluation", """{"kind":"evaluation","input":{"model":"animals@2","compareWith":"animals@1","dataset":"animals","split":"test"}}""");
         jobs.MapGet("", ListAsync).Produces<Page<Job>>().WithSummary("List jobs, newest first").WithDescription("`state=failed` is the dead-letter list.");
         jobs.MapGet("{id}", GetAsync).Produces<Job>().WithSummary("Get a job").WithDescription("`?wait=N` answers when the job has ended, or after N seconds.")
             .WithParameter("wait", ParameterLocation.Query, "Seconds to wait for the job's end.", JsonSchemaType.Number);

@@ -199,18 +199,18 @@ public abstract class JobCases(ServiceFixture service)
         var schemas = document.GetProperty("components").GetProperty("schemas");
         foreach (System.Text.RegularExpressions.Match reference in System.Text.RegularExpressions.Regex.Matches(text, "\"#/components/schemas/(?<name>[^\"]+)\"", System.Text.RegularExpressions.RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5)))
             schemas.TryGetProperty(reference.Groups["name"].Value, out _).ShouldBeTrue($"{reference.Value} leads nowhere");
-        schemas.GetProperty("JobSubmission").GetProperty("properties").GetProperty("input").GetProperty("anyOf").GetArrayLength().ShouldBe(3);
+        schemas.GetProperty("JobSubmission").GetProperty("properties").GetProperty("input").GetProperty("anyOf").GetArrayLength().ShouldBe(5);
         schemas.GetProperty("TrainingInput").GetProperty("properties").GetProperty("epochs").GetProperty("description").GetString().ShouldNotBeNullOrEmpty();
 
         var submit = document.GetProperty("paths").GetProperty("/v1/jobs").GetProperty("post");
         submit.GetProperty("parameters").EnumerateArray().Select(parameter => parameter.GetProperty("name").GetString()).ShouldBe(["Idempotency-Key", "Prefer"]);
         submit.GetProperty("responses").GetProperty("default").GetProperty("content").TryGetProperty("application/problem+json", out _).ShouldBeTrue();
         var examples = submit.GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("examples").EnumerateObject().ToArray();
-        examples.Select(example => example.Name).ShouldBe(["tensor", "image", "training", "batch"]);
+        examples.Select(example => example.Name).ShouldBe(["tensor", "image", "training", "batch", "sweep", "evaluation"]);
         foreach (var example in examples)
         {
             var submission = example.Value.GetProperty("value").Deserialize<JobSubmission>(QueueMaaSJson.Strict)!;
-            Type input = submission.Kind switch { JobKind.Training => typeof(TrainingInput), JobKind.Batch => typeof(BatchInput), _ => typeof(InferenceInput) };
+            Type input = submission.Kind switch { JobKind.Training => typeof(TrainingInput), JobKind.Batch => typeof(BatchInput), JobKind.Sweep => typeof(SweepInput), JobKind.Evaluation => typeof(EvaluationInput), _ => typeof(InferenceInput) };
             submission.Input.Deserialize(input, QueueMaaSJson.Strict).ShouldNotBeNull();
         }
     }
