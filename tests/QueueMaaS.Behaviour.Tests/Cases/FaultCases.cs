@@ -70,6 +70,7 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
     public async Task A_sweep_whose_workers_are_killed_and_added_in_the_middle_ends_as_an_undisturbed_one()
     {
         await processes.Api.UploadDatasetAsync("sweep-fault", new MemoryStream(TestImages.Shapes(trainPerClass: 40, testPerClass: 6, corrupt: 0)), Cancel);
+        processes.KillAll("training");
         var first = processes.Start("training");
         var input = JsonElement.Parse("""{"training":{"dataset":"sweep-fault","epochs":3,"batchSize":16,"checkpoints":{"everyMinutes":0.005}},"search":{"method":"random","trials":6,"seed":9,"space":{"learningRate":{"logUniform":[0.0003,0.01]},"optimizer":{"values":["adam","sgd"]}}},"register":"swept"}""");
         var job = await processes.Api.SubmitAsync(new JobSubmission { Kind = JobKind.Sweep, Input = input }, cancellationToken: Cancel);

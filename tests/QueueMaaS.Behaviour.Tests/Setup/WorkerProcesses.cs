@@ -62,6 +62,13 @@ public sealed class WorkerProcesses : IAsyncLifetime
         }
     }
 
+    /// <summary>Kills what earlier tests have left with these roles, so that a test knows who does its work.</summary>
+    public void KillAll(string roles)
+    {
+        foreach (var process in _started.Where(process => process.Roles == roles))
+            process.KillHard();
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var process in _started)
@@ -80,6 +87,7 @@ public sealed class WorkerProcess
 
     public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings, string? url = null)
     {
+        Roles = roles;
         Url = url ?? $"http://127.0.0.1:{FreePort()}/";
         var program = Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll");
         var start = new ProcessStartInfo("dotnet", [program, "serve", "--roles", roles]) { UseShellExecute = false };
@@ -100,6 +108,8 @@ public sealed class WorkerProcess
             start.Environment[name.Replace(":", "__", StringComparison.Ordinal)] = value;
         _process = Process.Start(start)!;
     }
+
+    public string Roles { get; }
 
     public string Url { get; }
 
