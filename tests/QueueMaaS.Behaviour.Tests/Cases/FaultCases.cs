@@ -77,11 +77,14 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
         // The worker leads the sweep and trains its trials: both are taken over.
         await MeasuredAsync(job.Id, 2);
         first.KillHard();
+        // On a fast machine all may have been done before the kill.
+        var wasOver = (await processes.GetThroughOutagesAsync(job.Id, wait: 0)).FinishedAt is not null;
         processes.Start("training");
         processes.Start("training");
         var disturbed = await processes.Api.WaitAsync(job.Id, Cancel);
         var history = await processes.HistoryAsync(job.Id);
-        history.ShouldContain(e => e.Reason != null && e.Reason.Contains("stopped renewing its lease"), "the sweep was taken over");
+        if (!wasOver)
+            history.ShouldContain(e => e.Reason != null && e.Reason.Contains("stopped renewing its lease"), "the sweep was taken over");
         var other = await processes.Api.SubmitAsync(new JobSubmission { Kind = JobKind.Sweep, Input = input }, cancellationToken: Cancel);
         var (a, b) = (Requests.Output<SweepOutput>(disturbed), Requests.Output<SweepOutput>(await processes.Api.WaitAsync(other.Id, Cancel)));
         a.Leaderboard.Select(t => (t.Trial, t.Metric)).ShouldBe(b.Leaderboard.Select(t => (t.Trial, t.Metric)), "neither a killed worker nor the number of workers changes the outcome");
