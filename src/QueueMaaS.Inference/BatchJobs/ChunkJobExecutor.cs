@@ -11,11 +11,9 @@ using QueueMaaS.Jobs.Execution;
 
 namespace QueueMaaS.Inference.BatchJobs;
 
-/// <summary>Runs one chunk of a batch job: reads groups of items, computes each, and writes the answers and the errors to two files in input order. A few groups are under way at the same time, so that reading, computing and writing do not wait for each other.</summary>
+/// <summary>Runs one chunk of a batch job: reads groups of items, computes each, and writes the answers and the errors to two files in input order.</summary>
 public sealed class ChunkJobExecutor(IModelCatalog models, Predictor predictor, IModelHost host, BatchSources sources, IArtifactStore artifacts) : IJobExecutor
 {
-    private const int GroupsAtOnce = 3;
-
     public JobKind Kind => JobKind.Chunk;
 
     public async Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken)
@@ -23,43 +21,26 @@ public sealed class ChunkJobExecutor(IModelCatalog models, Predictor predictor, 
         var chunk = JsonSerializer.Deserialize<ChunkInput>(attempt.Job.Input, QueueMaaSJson.Relaxed)!;
         var version = await models.RequireServedAsync(attempt.Job.Tenant, chunk.Batch.Model!, cancellationToken);
         var model = await predictor.ServeAsync(version, cancellationToken);
-        // Interactive jobs go first in the batcher: a batch job has no priority above theirs.
-        var runner = new GroupRunner(host, model, new InferenceCall { Priority = Math.Min(attempt.Job.Priority, 4) });
+        var runner = new GroupRunner(host, model, attempt.Job.Priority);
         var selection = chunk.Selection is { } selected ? (await sources.ReadSelectionAsync(selected, cancellationToken)).ToHashSet() : null;
         await using var source = await sources.OpenAsync(chunk.Batch, chunk.DatasetArtifact, model, cancellationToken);
         await using var output = PartJoiner.TemporaryFile();
         await using var errors = PartJoiner.TemporaryFile();
         var results = new ChunkResults(chunk.Batch, model, output, errors);
-        var running = new Queue<Task<GroupResults>>();
-        try
-        {
-            // Smaller groups where an attempt before ran out of memory.
-            await foreach (var group in source.ReadAsync(chunk.First, chunk.Offset, chunk.Count, Math.Max(1, chunk.GroupSize / attempt.BatchDivisor), cancellationToken))
+        // Smaller groups where an attempt before ran out of memory.
+        var groups = source.ReadAsync(chunk.First, chunk.Offset, chunk.Count, Math.Max(1, chunk.GroupSize / attempt.BatchDivisor), cancellationToken);
+        await GroupsInFlight.RunAsync(
+            groups, group => runner.RunAsync(selection is null ? group : group.Only(selection), cancellationToken),
+            (_, done) =>
             {
-                if (running.Count == GroupsAtOnce)
-                    Finish(await running.Dequeue());
-                var wanted = selection is null ? group : group.Only(selection);
-                running.Enqueue(Task.Run(() => runner.RunAsync(wanted, cancellationToken), cancellationToken));
-            }
-
-            while (running.TryDequeue(out var group))
-                Finish(await group);
-        }
-        finally
-        {
-            // What is still under way ends before its files do.
-            await Task.WhenAll(running).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        }
-
+                results.Add(done);
+                // Of a group that was given up the model may still be reading: its memory is left to the collector.
+                if (done.Group.Lent is { } lent)
+                    ArrayPool<byte>.Shared.Return(lent);
+                return Task.CompletedTask;
+            },
+            cancellationToken);
         return await results.FinishAsync(artifacts, cancellationToken);
-
-        void Finish(GroupResults group)
-        {
-            results.Add(group);
-            // Of a group that was given up the model may still be reading: its memory is left to the collector.
-            if (group.Group.Lent is { } lent)
-                ArrayPool<byte>.Shared.Return(lent);
-        }
     }
 }
 

@@ -45,8 +45,11 @@ internal sealed record GroupResults(ItemGroup Group, ItemResult[]? Items, BatchR
 /// Computes a group of items: all of equal shapes in one run, always the same ones together, so that a job that is taken over gives the same bytes. A run that fails is repeated in halves, until the
 /// culprit stands alone. The runs go through the model's batcher, so interactive requests, which have a higher priority, come between them.
 /// </summary>
-internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceCall call)
+internal sealed class GroupRunner(IModelHost host, ServedModel model, int priority)
 {
+    // Interactive requests go first in the batcher: whatever the job's priority, it is not above theirs.
+    private readonly InferenceCall _call = new() { Priority = Math.Min(priority, DynamicBatcher.UsualPriority - 1) };
+
     // Set once the outputs turn out not to have a row for each input row.
     private volatile bool _single = model.IsSingle;
 
@@ -57,7 +60,7 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
         {
             try
             {
-                var response = await host.RunAsync(model, rows with { Batchable = false }, call, cancellationToken);
+                var response = await host.RunAsync(model, rows with { Batchable = false }, _call, cancellationToken);
                 if (HaveRows(response, rows.Rows))
                     return new(group, null, response);
                 _single = true;
@@ -130,7 +133,7 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
         BatchResponse response;
         try
         {
-            response = await host.RunAsync(model, request with { Batchable = false, UnpaddedLength = null }, call, cancellationToken);
+            response = await host.RunAsync(model, request with { Batchable = false, UnpaddedLength = null }, _call, cancellationToken);
         }
         catch (ProblemException exception) when (IsItemsFault(exception))
         {
@@ -163,7 +166,7 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
         {
             try
             {
-                var response = await host.RunAsync(model, part(at, length) with { Batchable = false, UnpaddedLength = null }, call, cancellationToken);
+                var response = await host.RunAsync(model, part(at, length) with { Batchable = false, UnpaddedLength = null }, _call, cancellationToken);
                 if (!TryShare(group, results, members, at, length, response, part(at, 1).UnpaddedLength))
                     await RunSinglyAsync(group, results, members, at, length, part, cancellationToken);
             }
@@ -178,7 +181,7 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, InferenceC
     {
         try
         {
-            var response = await host.RunAsync(model, request, call, cancellationToken);
+            var response = await host.RunAsync(model, request, _call, cancellationToken);
             results[place] = new(group.Items[place], request, response.Outputs, response.Receipt, null);
         }
         catch (ProblemException exception) when (IsItemsFault(exception))

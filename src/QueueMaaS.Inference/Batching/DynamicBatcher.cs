@@ -10,7 +10,7 @@ namespace QueueMaaS.Inference.Batching;
 public sealed class DynamicBatcher : IAsyncDisposable
 {
     /// <summary>Below it, nobody waits for the answer: batch jobs, and what callers say is not urgent.</summary>
-    private const int UsualPriority = 5;
+    internal const int UsualPriority = 5;
 
     private static readonly TimeSpan StandBack = TimeSpan.FromMilliseconds(500);
 

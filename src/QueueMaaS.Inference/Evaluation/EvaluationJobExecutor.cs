@@ -13,7 +13,6 @@ namespace QueueMaaS.Inference.Evaluation;
 /// <summary>Runs an evaluation: has every item computed as serving would, a few groups under way at a time, keeps the answers and the truths, and makes figures of them.</summary>
 public sealed class EvaluationJobExecutor(IModelCatalog models, IDatasetCatalog datasets, Predictor predictor, IModelHost host, EvaluationSources sources, IArtifactStore artifacts, TimeProvider time) : IJobExecutor
 {
-    private const int GroupsAtOnce = 3;
     private static readonly TimeSpan BetweenReports = TimeSpan.FromSeconds(1);
 
     /// <inheritdoc/>
@@ -50,37 +49,19 @@ public sealed class EvaluationJobExecutor(IModelCatalog models, IDatasetCatalog 
     private async Task<ModelAnswers> ComputeAsync(JobAttempt attempt, ModelVersion version, EvaluatedHead head, IEvaluationSource source, Progress progress, CancellationToken cancellationToken)
     {
         var model = await predictor.ServeAsync(version, cancellationToken);
-        // Interactive jobs go first in the batcher, as before batch jobs.
-        var runner = new GroupRunner(host, model, new InferenceCall { Priority = Math.Min(attempt.Job.Priority, 4) });
+        var runner = new GroupRunner(host, model, attempt.Job.Priority);
         var answers = new ModelAnswers(model, head, source.Count);
-        var running = new Queue<(EvaluationGroup Group, Task<GroupResults> Results)>();
-        try
-        {
-            // Smaller groups where an attempt before ran out of memory.
-            await foreach (var group in source.ReadAsync(model, Math.Max(1, GroupSizes.Choose(model, null) / attempt.BatchDivisor), cancellationToken))
+        // Smaller groups where an attempt before ran out of memory.
+        var groups = source.ReadAsync(model, Math.Max(1, GroupSizes.Choose(model, null) / attempt.BatchDivisor), cancellationToken);
+        await GroupsInFlight.RunAsync(
+            groups, group => runner.RunAsync(group.Group, cancellationToken),
+            (group, done) =>
             {
-                if (running.Count == GroupsAtOnce)
-                    await FinishAsync();
-                running.Enqueue((group, Task.Run(() => runner.RunAsync(group.Group, cancellationToken), cancellationToken)));
-            }
-
-            while (running.Count > 0)
-                await FinishAsync();
-        }
-        finally
-        {
-            // What is still under way ends before the job does.
-            await Task.WhenAll(running.Select(static r => r.Results)).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        }
-
+                answers.Add(group, done);
+                return progress.AddAsync(group.Group.Items.Count, cancellationToken);
+            },
+            cancellationToken);
         return answers;
-
-        async Task FinishAsync()
-        {
-            var (group, results) = running.Dequeue();
-            answers.Add(group, await results);
-            await progress.AddAsync(group.Group.Items.Count, cancellationToken);
-        }
     }
 
     private async Task<EvaluationOutput> ReportAsync(

@@ -10,15 +10,16 @@ internal static class Classification
     public static ClassificationFigures Measure(LabelPredictions predictions, IReadOnlyList<string> names, int resamples, int seed, CancellationToken cancellationToken = default)
     {
         var confusion = Confusion(predictions);
+        var margins = Margins.Of(confusion, names.Count);
         var classes = new ClassFigures[names.Count];
         for (var label = 0; label < classes.Length; label++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            classes[label] = OfClass(confusion, names[label], label, Curves(predictions, label));
+            classes[label] = OfClass(margins, names[label], label, Curves(predictions, label));
         }
 
         var ranked = classes.Length == 2 ? [classes[1]] : classes;
-        var macro = Macro(confusion);
+        var macro = Macro(margins);
         var intervals = Resampling.Draw(predictions.Count, resamples, seed, 3, (drawn, figures) => Sums(predictions, drawn, figures), cancellationToken);
         return new()
         {
@@ -60,43 +61,18 @@ internal static class Classification
         return confusion;
     }
 
-    private static ClassFigures OfClass(int[] confusion, string name, int label, RankCurves? curves)
+    private static ClassFigures OfClass(Margins margins, string name, int label, RankCurves? curves)
     {
-        var labels = (int)Math.Sqrt(confusion.Length);
-        var right = confusion[(label * labels) + label];
-        var (support, predicted) = (0, 0);
-        for (var other = 0; other < labels; other++)
-        {
-            support += confusion[(label * labels) + other];
-            predicted += confusion[(other * labels) + label];
-        }
-
+        var (support, predicted, right) = (margins.Support[label], margins.Predicted[label], margins.Right[label]);
         return new(
             name, support, predicted, Share(right, predicted), Share(right, support), Share(2 * right, predicted + support), curves?.RocAuc, curves?.AveragePrecision);
     }
 
     private static double? Share(int part, int whole) => whole == 0 ? null : (double)part / whole;
 
-    private static (double Precision, double Recall, double F1) Macro(int[] confusion)
+    private static (double Precision, double Recall, double F1) Macro(Margins margins)
     {
-        var labels = (int)Math.Sqrt(confusion.Length);
-        var (support, predicted, right) = (new int[labels], new int[labels], new int[labels]);
-        for (var truth = 0; truth < labels; truth++)
-        {
-            for (var answer = 0; answer < labels; answer++)
-            {
-                support[truth] += confusion[(truth * labels) + answer];
-                predicted[answer] += confusion[(truth * labels) + answer];
-            }
-
-            right[truth] = confusion[(truth * labels) + truth];
-        }
-
-        return Macro(support, predicted, right);
-    }
-
-    private static (double Precision, double Recall, double F1) Macro(int[] support, int[] predicted, int[] right)
-    {
+        var (support, predicted, right) = margins;
         var (seen, precision, recall, f1) = (0, 0.0, 0.0, 0.0);
         for (var label = 0; label < support.Length; label++)
         {
@@ -113,7 +89,8 @@ internal static class Classification
 
     private static void Sums(LabelPredictions predictions, int[] drawn, Span<double> figures)
     {
-        var (support, predicted, right) = (new int[predictions.Labels], new int[predictions.Labels], new int[predictions.Labels]);
+        var margins = new Margins(new int[predictions.Labels], new int[predictions.Labels], new int[predictions.Labels]);
+        var (support, predicted, right) = margins;
         var (correct, loss) = (0, 0.0);
         foreach (var item in drawn)
         {
@@ -128,6 +105,27 @@ internal static class Classification
 
         figures[0] = (double)correct / drawn.Length;
         figures[1] = loss / drawn.Length;
-        figures[2] = Macro(support, predicted, right).F1;
+        figures[2] = Macro(margins).F1;
+    }
+
+    /// <summary>By label: how many items have it, how many were said to, and how many rightly.</summary>
+    private readonly record struct Margins(int[] Support, int[] Predicted, int[] Right)
+    {
+        public static Margins Of(int[] confusion, int labels)
+        {
+            var margins = new Margins(new int[labels], new int[labels], new int[labels]);
+            for (var truth = 0; truth < labels; truth++)
+            {
+                for (var answer = 0; answer < labels; answer++)
+                {
+                    margins.Support[truth] += confusion[(truth * labels) + answer];
+                    margins.Predicted[answer] += confusion[(truth * labels) + answer];
+                }
+
+                margins.Right[truth] = confusion[(truth * labels) + truth];
+            }
+
+            return margins;
+        }
     }
 }
