@@ -40,7 +40,7 @@ internal static class Halving
     private static List<(int Trial, double Metric)> Ended(IReadOnlyDictionary<(int Trial, int Rung), HalvingCell> cells, int rung, string metric)
     {
         var ended = cells.Where(cell => cell.Key.Rung == rung && cell.Value.Metric is not null).Select(cell => (cell.Key.Trial, Metric: cell.Value.Metric!.Value)).ToList();
-        ended.Sort((a, b) => SweepMetric.IsBetter(metric, a.Metric, b.Metric) ? -1 : SweepMetric.IsBetter(metric, b.Metric, a.Metric) ? 1 : a.Trial.CompareTo(b.Trial));
+        ended.Sort((a, b) => SweepMetric.Compare(metric, a.Metric, b.Metric) is not 0 and var order ? order : a.Trial.CompareTo(b.Trial));
         return ended;
     }
 

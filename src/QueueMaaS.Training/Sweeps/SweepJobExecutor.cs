@@ -49,7 +49,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         var (reported, told) = (time.GetTimestamp() - time.TimestampFrequency, "");
         while (true)
         {
-            RequireFewFailures(plan, standing, await HoldIfOverAsync(plan, job, standing, cancellationToken));
+            await RequireFewFailuresAsync(plan, job, standing, cancellationToken);
             if (standing.Registration is { State: JobState.Succeeded } registered)
                 return await EndAsync(attempt, plan, standing, registered, cancellationToken);
             RequireRegistration(standing);
@@ -86,8 +86,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
             var probe = children.FirstOrDefault(child => child.Id == TrialJobs.ProbeIdOf(job.Id));
             if (probe is null)
             {
-                await submitter.SubmitChildrenAsync(
-                    job, [(TrialJobs.ProbeIdOf(job.Id), TrialJobs.ProbeInput(plan, job.Id, await PinAsync(job, plan, cancellationToken)))], cancellationToken, JobKind.Training, plan.Input.TrialAttempts ?? DefaultTrialAttempts);
+                await SubmitAsync(job, plan, [(TrialJobs.ProbeIdOf(job.Id), TrialJobs.ProbeInput(plan, job.Id, await PinAsync(job, plan, cancellationToken)))], cancellationToken);
             }
             else if (TrialJobs.ProposalOf(children) is { } proposal)
             {
@@ -137,9 +136,8 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         var places = plan.IsHalving ? await DecideAsync(attempt, plan, standing, decided, cancellationToken) : NextTrials(plan, standing);
         if (places.Count == 0)
             return 0;
-        await submitter.SubmitChildrenAsync(
-            attempt.Job, [.. places.Select(place => (TrialJobs.IdOf(attempt.Job.Id, place.Trial, place.Rung), TrialJobs.Input(plan, attempt.Job.Id, dataset, place.Trial, place.Rung)))],
-            cancellationToken, JobKind.Training, plan.Input.TrialAttempts ?? DefaultTrialAttempts);
+        await SubmitAsync(
+            attempt.Job, plan, [.. places.Select(place => (TrialJobs.IdOf(attempt.Job.Id, place.Trial, place.Rung), TrialJobs.Input(plan, attempt.Job.Id, dataset, place.Trial, place.Rung)))], cancellationToken);
         await TakeBackAsync(attempt.Job, places);
         return places.Count;
     }
@@ -200,24 +198,19 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         }
 
         var place = standing.Outputs.Keys.Where(key => key.Trial == best.Trial && standing.FigureOf(key) is not null).MaxBy(key => key.Rung);
-        await submitter.SubmitChildrenAsync(
-            job, [(TrialJobs.BestIdOf(job.Id), TrialJobs.RegistrationInput(plan, job.Id, dataset, place.Trial, place.Rung))], cancellationToken, JobKind.Training, plan.Input.TrialAttempts ?? DefaultTrialAttempts);
+        await SubmitAsync(job, plan, [(TrialJobs.BestIdOf(job.Id), TrialJobs.RegistrationInput(plan, job.Id, dataset, place.Trial, place.Rung))], cancellationToken);
     }
+
+    private Task SubmitAsync(JobRecord job, SweepPlan plan, IReadOnlyList<(string Id, string Input)> trainings, CancellationToken cancellationToken) =>
+        submitter.SubmitChildrenAsync(job, trainings, cancellationToken, JobKind.Training, plan.Input.TrialAttempts ?? DefaultTrialAttempts);
 
     /// <summary>Where too many have failed, those that have not ended are held: they cost nothing more, and go on when the sweep is requeued.</summary>
-    private async Task<bool> HoldIfOverAsync(SweepPlan plan, JobRecord job, SweepStanding standing, CancellationToken cancellationToken)
+    private async Task RequireFewFailuresAsync(SweepPlan plan, JobRecord job, SweepStanding standing, CancellationToken cancellationToken)
     {
         if (standing.Failed <= (plan.Input.MaxFailedShare ?? DefaultFailedShare) * plan.Points.Count)
-            return false;
+            return;
         foreach (var open in standing.Jobs.Values.Where(child => !child.State.IsFinal()))
             await store.PauseAsync(job.Tenant, open.Id, "worker", cancellationToken);
-        return true;
-    }
-
-    private static void RequireFewFailures(SweepPlan plan, SweepStanding standing, bool isOver)
-    {
-        if (!isOver)
-            return;
         var first = standing.Trials.Where(trial => trial.Error is not null).MinBy(trial => trial.Trial);
         throw new ProblemException(
             ProblemCodes.SweepFailed,

@@ -29,5 +29,8 @@ internal static class SweepMetric
     /// <summary>Whether the first figure is the better one.</summary>
     public static bool IsBetter(string metric, double first, double second) => metric is Accuracy or R2 ? first > second : first < second;
 
+    /// <summary>Puts the better figure first.</summary>
+    public static int Compare(string metric, double first, double second) => IsBetter(metric, first, second) ? -1 : IsBetter(metric, second, first) ? 1 : 0;
+
     private static bool HasClasses(TrainingTask task) => task is TrainingTask.Classification or TrainingTask.MultiLabel;
 }

@@ -78,9 +78,7 @@ internal sealed class SweepStanding
                 (_, null) => -1,
                 // One that was trained longer is further, whatever its figure: the others were stopped because of theirs.
                 _ when a.Reached != b.Reached => b.Reached.CompareTo(a.Reached),
-                var (x, y) when SweepMetric.IsBetter(Metric!, x!.Value, y!.Value) => -1,
-                var (x, y) when SweepMetric.IsBetter(Metric!, y!.Value, x!.Value) => 1,
-                _ => a.Trial.Trial.CompareTo(b.Trial.Trial),
+                var (x, y) => SweepMetric.Compare(Metric!, x.Value, y.Value) is not 0 and var order ? order : a.Trial.Trial.CompareTo(b.Trial.Trial),
             });
         return [.. trials.Select((entry, i) => entry.Trial.Metric is null ? entry.Trial : entry.Trial with { Rank = i + 1 })];
     }
