@@ -23,8 +23,6 @@ public static class AccessClaims
 {
     /// <summary>The tenant.</summary>
     public const string Tenant = "queuemaas-tenant";
-    /// <summary>One for each scope.</summary>
-    public const string Scope = "queuemaas-scope";
     /// <summary>Who it is, for histories and the audit trail.</summary>
     public const string Name = "queuemaas-name";
 

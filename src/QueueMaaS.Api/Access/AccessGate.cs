@@ -48,7 +48,7 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, IAu
         {
             if (named is not null && !Identifiers.IsName(named))
                 throw new ProblemException(ProblemCodes.InvalidValue, $"`{BusNames.TenantHeader}` must be a name: 1 to 64 of lower-case letters, digits and - _ .", ("path", BusNames.TenantHeader));
-            return Principal(named ?? AccessClaims.DefaultTenant, "user", AccessScopes.All);
+            return Principal(named ?? AccessClaims.DefaultTenant, "user");
         }
 
         var text = TextOf(http.Request) ?? throw new ProblemException(ProblemCodes.KeyMissing, $"This service asks for a key: send it as `Authorization: Bearer qm_…` or `{KeyHeader}: qm_…`. Its administrator makes keys with `queuemaas keys create`.");
@@ -63,7 +63,7 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, IAu
         }
 
         return named is null || named == key.Tenant
-            ? Principal(key.Tenant, $"key {key.Id}", scopes)
+            ? Principal(key.Tenant, $"key {key.Id}")
             : throw new ProblemException(ProblemCodes.TenantForbidden, $"The key belongs to another tenant than the one in `{BusNames.TenantHeader}`. Leave the header out: the key says whose it is.");
     }
 
@@ -75,8 +75,7 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, IAu
         return authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) && authorization.Length > Bearer.Length ? authorization[Bearer.Length..].Trim() : null;
     }
 
-    private static ClaimsPrincipal Principal(string tenant, string name, IReadOnlyList<string> scopes) => new(new ClaimsIdentity(
-        [new(AccessClaims.Tenant, tenant), new(AccessClaims.Name, name), .. scopes.Select(static scope => new Claim(AccessClaims.Scope, scope))], "key"));
+    private static ClaimsPrincipal Principal(string tenant, string name) => new(new ClaimsIdentity([new(AccessClaims.Tenant, tenant), new(AccessClaims.Name, name)], "key"));
 
     /// <summary>gRPC clients read the status from trailers; an answer without a body has them among its headers.</summary>
     private static void RefuseGrpc(HttpContext http, Problem problem)

@@ -32,15 +32,13 @@ internal sealed class KeyRing(IApiKeyStore store, KeyOffice office, IOptions<Acc
         if (KeyOffice.IdOf(text) is not { } id)
             return null;
         // A text that does not fit may be newer than what is remembered: the key may have been rotated by another process.
-        if (!_known.TryGetValue(id, out var known) || time.GetElapsedTime(known.At) >= options.Value.KeyCache || !office.Matches(known.Key, text))
-        {
-            // Ids that do not exist are not remembered, or whoever makes them up would fill the memory.
-            if (await store.FindAsync(id, cancellationToken) is not { } found)
-                return null;
-            _known[id] = known = (found, time.GetTimestamp());
-        }
-
-        return office.Matches(known.Key, text) && known.Key.RevokedAt is null && !(known.Key.ExpiresAt <= time.GetUtcNow()) ? known.Key : null;
+        if (_known.TryGetValue(id, out var known) && time.GetElapsedTime(known.At) < options.Value.KeyCache && office.Matches(known.Key, text))
+            return Working(known.Key);
+        // Ids that do not exist are not remembered, or whoever makes them up would fill the memory.
+        if (await store.FindAsync(id, cancellationToken) is not { } found)
+            return null;
+        _known[id] = (found, time.GetTimestamp());
+        return office.Matches(found, text) ? Working(found) : null;
     }
 
     /// <summary>A key was changed by this process.</summary>
@@ -49,4 +47,6 @@ internal sealed class KeyRing(IApiKeyStore store, KeyOffice office, IOptions<Acc
         _any = true;
         _known.TryRemove(id, out _);
     }
+
+    private ApiKey? Working(ApiKey key) => key.RevokedAt is null && !(key.ExpiresAt <= time.GetUtcNow()) ? key : null;
 }

@@ -62,7 +62,7 @@ internal static class KeyRoutes
     {
         var size = Requests.Limit(limit);
         var entries = await audit.ListAsync(SeenBy(caller), Requests.ReadCursor(cursor), size + 1, cancellationToken);
-        return new([.. entries.Take(size)], entries.Count > size ? Requests.WriteCursor(entries[size - 1].Id) : null);
+        return Requests.ToPage(entries, size, static entry => entry.Id);
     }
 
     private static string? SeenBy(Caller caller) => caller.IsOperator ? null : caller.Tenant;

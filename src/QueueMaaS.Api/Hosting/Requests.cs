@@ -67,7 +67,17 @@ internal static class Requests
         _ => throw new ProblemException(ProblemCodes.InvalidValue, "`limit` must be a whole number from 1 to 200.", ("path", "limit")),
     };
 
-    public static string WriteCursor(string place) => Convert.ToBase64String(Encoding.UTF8.GetBytes(place)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+    /// <summary>A page of what was found where one more than fits was asked for.</summary>
+    /// <param name="found">In order, at most one more than <paramref name="size"/>.</param>
+    /// <param name="size">What a page holds.</param>
+    /// <param name="place">Where one stands in the order, for the cursor.</param>
+    /// <param name="show">How one is shown.</param>
+    public static Page<TShown> ToPage<T, TShown>(IReadOnlyList<T> found, int size, Func<T, string> place, Func<T, TShown> show) =>
+        new([.. found.Take(size).Select(show)], found.Count > size ? WriteCursor(place(found[size - 1])) : null);
+
+    public static Page<T> ToPage<T>(IReadOnlyList<T> found, int size, Func<T, string> place) => ToPage(found, size, place, static one => one);
+
+    private static string WriteCursor(string place) => Convert.ToBase64String(Encoding.UTF8.GetBytes(place)).TrimEnd('=').Replace('+', '-').Replace('/', '_');
 
     public static string? ReadCursor(string? cursor)
     {

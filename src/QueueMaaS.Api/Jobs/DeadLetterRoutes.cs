@@ -35,7 +35,7 @@ internal static class DeadLetterRoutes
         {
             var query = new UnprocessableQuery(caller.Tenant) { Code = code, From = from?.ToUniversalTime(), Until = until?.ToUniversalTime(), After = Requests.ReadCursor(cursor), Limit = size + 1 };
             var found = await messages.ListAsync(query, cancellationToken);
-            return new Page<DeadLetter>([.. found.Take(size).Select(message => DeadLetterOffice.Show(message, whole: false))], found.Count > size ? Requests.WriteCursor(found[size - 1].Id) : null);
+            return Requests.ToPage(found, size, static message => message.Id, static message => DeadLetterOffice.Show(message, whole: false));
         }
 
         var failed = await jobs.ListAsync(
@@ -52,8 +52,7 @@ internal static class DeadLetterRoutes
                 Limit = size + 1,
             },
             cancellationToken);
-        return new Page<DeadLetter>(
-            [.. failed.Take(size).Select(job => DeadLetterOffice.Show(job, whole: false))], failed.Count > size ? Requests.WriteCursor($"{failed[size - 1].CreatedAt.UtcTicks}/{failed[size - 1].Id}") : null);
+        return Requests.ToPage(failed, size, JobRoutes.PlaceOf, static job => DeadLetterOffice.Show(job, whole: false));
     }
 
     private static async Task<DeadLetter> GetAsync(Caller caller, string id, DeadLetterOffice office, CancellationToken cancellationToken) =>

@@ -79,10 +79,8 @@ internal static class JobRoutes
             After = ReadPlace(cursor),
         };
         var found = await store.ListAsync(query, cancellationToken);
-        var page = found.Take(query.Limit - 1).ToArray();
-        var next = found.Count < query.Limit ? null : Requests.WriteCursor($"{page[^1].CreatedAt.UtcTicks}/{page[^1].Id}");
         // A list shows what jobs are, not what they carry: inputs and outputs may be large.
-        return new Page<Job>([.. page.Select(job => job.ToJob() with { Input = null, Output = null })], next);
+        return Requests.ToPage(found, query.Limit - 1, PlaceOf, static job => job.ToJob() with { Input = null, Output = null });
     }
 
     private static async Task<IResult> GetAsync(
@@ -149,6 +147,9 @@ internal static class JobRoutes
             ? value
             : throw new ProblemException(ProblemCodes.InvalidValue, $"`{field}` must be one of {string.Join(", ", Enum.GetNames<T>().Select(name => name.ToLowerInvariant()))}.", ("path", field));
     }
+
+    /// <summary>Where a job stands in lists, as <see cref="ReadPlace"/> reads it.</summary>
+    public static string PlaceOf(JobRecord job) => $"{job.CreatedAt.UtcTicks}/{job.Id}";
 
     internal static (DateTimeOffset, string)? ReadPlace(string? cursor)
     {

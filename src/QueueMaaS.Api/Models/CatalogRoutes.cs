@@ -86,7 +86,7 @@ internal static class CatalogRoutes
     {
         var size = Requests.Limit(limit);
         var found = await models.ListAsync(caller.Tenant, Requests.ReadCursor(cursor), size + 1, cancellationToken);
-        return ToPage(found, size, model => model.Name);
+        return Requests.ToPage(found, size, model => model.Name);
     }
 
     private static async Task<ModelVersion> GetModelAsync(Caller caller, string reference, IModelCatalog models, CancellationToken cancellationToken) =>
@@ -99,7 +99,7 @@ internal static class CatalogRoutes
         var found = await models.VersionsAsync(caller.Tenant, name, before, size + 1, cancellationToken);
         if (found.Count == 0 && before is null)
             throw new ProblemException(ProblemCodes.ModelNotFound, $"There is no model `{name}`. GET /v1/models lists what there is.", ("model", name));
-        return ToPage(found, size, model => $"{model.Version}");
+        return Requests.ToPage(found, size, model => $"{model.Version}");
     }
 
     private static async Task<IResult> UploadDatasetAsync(
@@ -118,7 +118,7 @@ internal static class CatalogRoutes
     {
         var size = Requests.Limit(limit);
         var found = await datasets.ListAsync(caller.Tenant, Requests.ReadCursor(cursor), size + 1, cancellationToken);
-        return ToPage(found, size, dataset => dataset.Name);
+        return Requests.ToPage(found, size, dataset => dataset.Name);
     }
 
     private static async Task<Dataset> GetDatasetAsync(Caller caller, string reference, IDatasetCatalog datasets, CancellationToken cancellationToken) =>
@@ -133,9 +133,6 @@ internal static class CatalogRoutes
 
     private static async Task<IResult> DownloadAsync(string id, IArtifactStore artifacts, CancellationToken cancellationToken) =>
         Results.File(await artifacts.GetFileAsync(id, cancellationToken), "application/octet-stream", id.Replace(':', '-'), enableRangeProcessing: true);
-
-    private static Page<T> ToPage<T>(IReadOnlyList<T> found, int size, Func<T, string> place) =>
-        new([.. found.Take(size)], found.Count > size ? Requests.WriteCursor(place(found[size - 1])) : null);
 
     /// <summary>A JSON field of the form; what is wrong in it is named by its path, such as <c>pipeline.image.width</c>.</summary>
     private static T? Field<T>(IFormCollection form, string name) where T : class

@@ -17,18 +17,18 @@ internal static class ProtocolRoutes
 
     public static void MapProtocolRoutes(this IEndpointRouteBuilder routes)
     {
-        var v2 = routes.MapGroup("/v2").WithTags("Open Inference Protocol").AddEndpointFilter<ProtocolErrors>();
-        v2.MapGet("", () => Json(new ServerMetadata("queuemaas", Version, ["binary_tensor_data", "classification", "model_repository", "statistics"]))).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("What this server is");
+        var v2 = routes.MapGroup("/v2").WithTags("Open Inference Protocol").AddEndpointFilter<ProtocolErrors>().WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit));
+        v2.MapGet("", () => Json(new ServerMetadata("queuemaas", Version, ["binary_tensor_data", "classification", "model_repository", "statistics"]))).WithSummary("What this server is");
         v2.MapGet("health/live", () => Results.Ok()).WithMetadata(new OpenToAllAttribute()).WithSummary("Whether the process runs");
         v2.MapGet("health/ready", ReadyAsync).WithMetadata(new OpenToAllAttribute()).WithSummary("Whether requests can be served");
-        v2.MapPost("repository/index", IndexAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("List models");
-        v2.MapGet("models/stats", (HttpContext http, ServedModels models) => ReadStatisticsAsync(null, null, models, http)).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("Statistics of all models");
+        v2.MapPost("repository/index", IndexAsync).WithSummary("List models");
+        v2.MapGet("models/stats", (HttpContext http, ServedModels models) => ReadStatisticsAsync(null, null, models, http)).WithSummary("Statistics of all models");
         foreach (var model in (string[])["models/{name}", "models/{name}/versions/{version}"])
         {
-            v2.MapGet(model, MetadataAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("A model's inputs and outputs");
-            v2.MapGet($"{model}/ready", ModelReadyAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("Whether a model can be served");
-            v2.MapGet($"{model}/stats", StatisticsAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("A model's statistics");
-            v2.MapGet($"{model}/config", ConfigAsync).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).WithSummary("A model's configuration, as far as Triton's clients look at it");
+            v2.MapGet(model, MetadataAsync).WithSummary("A model's inputs and outputs");
+            v2.MapGet($"{model}/ready", ModelReadyAsync).WithSummary("Whether a model can be served");
+            v2.MapGet($"{model}/stats", StatisticsAsync).WithSummary("A model's statistics");
+            v2.MapGet($"{model}/config", ConfigAsync).WithSummary("A model's configuration, as far as Triton's clients look at it");
             v2.MapPost($"{model}/infer", InferAsync).Accepts<Stream>("application/json", "application/octet-stream", "*/*").WithMetadata(new RequiresScopeAttribute(AccessScopes.Submit)).WithSummary("Compute, in a batch with others").WithDescription("JSON, or JSON and binary tensors behind it with the header `Inference-Header-Content-Length`. See docs/open-inference.md.");
         }
     }
