@@ -4,7 +4,9 @@
 #
 #   ./test.sh                   everything
 #   ./test.sh --filter NAME     only the test projects with NAME in their name, without the format check
-#   ./test.sh faults            the fault suite in full (200 faults, 20,000 jobs; QUEUEMAAS_FAULTS, _FAULT_JOBS, _FAULT_SEED change that), which the others run in short
+#   ./test.sh faults            the fault suite in full (200 faults, 20,000 jobs; QUEUEMAAS_FAULTS, _FAULT_JOBS, _FAULT_SEED change that), which the others run in short,
+#                               and batch jobs of a million rows (QUEUEMAAS_FAULT_ROWS) whose worker, broker and database go away
+#   ./test.sh faults batch      only the batch jobs
 #
 # QUEUEMAAS_TEST_SERVERS=containers|local fixes where the servers come from (see tests/QueueMaaS.TestServers).
 set -euo pipefail
@@ -61,9 +63,15 @@ if [ "${1:-}" = faults ]; then
   dotnet build tests/QueueMaaS.Behaviour.Tests --configuration "$configuration" --nologo --verbosity quiet
   mkdir -p "$results"
   rm -f "$results/faults.txt"
+  export QUEUEMAAS_FAULT_REPORT=$results/faults.txt
+  behaviour=tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll
   status=0
-  QUEUEMAAS_FAULTS=${QUEUEMAAS_FAULTS:-200} QUEUEMAAS_FAULT_JOBS=${QUEUEMAAS_FAULT_JOBS:-20000} QUEUEMAAS_FAULT_RECOVERY=${QUEUEMAAS_FAULT_RECOVERY:-30} QUEUEMAAS_FAULT_REPORT=$results/faults.txt \
-    dotnet "$servers" exec dotnet tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll -class '*FaultSuite' -noColor </dev/null || status=$?
+  if [ "${2:-}" != batch ]; then
+    QUEUEMAAS_FAULTS=${QUEUEMAAS_FAULTS:-200} QUEUEMAAS_FAULT_JOBS=${QUEUEMAAS_FAULT_JOBS:-20000} QUEUEMAAS_FAULT_RECOVERY=${QUEUEMAAS_FAULT_RECOVERY:-30} \
+      dotnet "$servers" exec dotnet "$behaviour" -class '*FaultSuite' -noColor </dev/null || status=$?
+  fi
+  QUEUEMAAS_FAULT_ROWS=${QUEUEMAAS_FAULT_ROWS:-1000000} \
+    dotnet "$servers" exec dotnet "$behaviour" -method '*A_batch_job_whose_worker_broker_and_database_die*' -noColor </dev/null || status=$?
   [ -f "$results/faults.txt" ] && cat "$results/faults.txt"
   exit "$status"
 fi

@@ -61,7 +61,7 @@ public sealed class FaultSuite
             + $"{load.Dishonest.Count} otherwise, longest recovery {recovery.TotalSeconds:0.0} s (seed {seed})";
         Console.WriteLine(line);
         if (Environment.GetEnvironmentVariable("QUEUEMAAS_FAULT_REPORT") is { Length: > 0 } report)
-            await File.WriteAllTextAsync(report, line + Environment.NewLine);
+            await File.AppendAllTextAsync(report, line + Environment.NewLine);
         (count.Lost, count.Doubled, stuck, count.WebhooksMissing).ShouldBe((0, 0, 0, 0), line);
         load.Dishonest.ShouldBeEmpty();
         // In full the machine is the suite's own, and the promise is 30 s; beside other work only the counts are held.

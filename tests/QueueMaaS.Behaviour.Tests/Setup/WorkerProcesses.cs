@@ -19,6 +19,9 @@ public sealed class WorkerProcesses : IAsyncLifetime
     public TestServers Servers => _space!.Servers;
     public QueueMaaSClient Api { get; private set; } = null!;
 
+    /// <summary>The API process.</summary>
+    public WorkerProcess Server => _started[0];
+
     public async ValueTask InitializeAsync()
     {
         _space = await ServerSpace.CreateAsync();
@@ -114,6 +117,9 @@ public sealed class WorkerProcess
     public string Url { get; }
 
     public int Id => _process.Id;
+
+    /// <summary>The most bytes of memory that the process has held so far.</summary>
+    public long PeakMemory => 1024 * long.Parse(File.ReadLines($"/proc/{Id}/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>As <c>kill -9</c>: the process gets no chance to tell anyone.</summary>
     public void KillHard()
