@@ -68,6 +68,10 @@ public sealed class JobOptions
 
     /// <summary>By final state (<c>Succeeded</c>, <c>Failed</c>, <c>Cancelled</c>, <c>Expired</c>): how long ended jobs are kept, with their results. Default: succeeded, cancelled and expired 30 days, failed 90 days; zero keeps them for ever.</summary>
     public Dictionary<Contracts.JobState, TimeSpan> Retention { get; set; } = [];
+
+    /// <summary>Artifacts that nothing names any more (files of deleted jobs, uploads that no job used) are deleted when nobody has used them for this time. Default 7 days; zero keeps them for ever.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "3650.00:00:00")]
+    public TimeSpan KeepUnusedArtifacts { get; set; } = TimeSpan.FromDays(7);
 }
 
 /// <summary>What jobs of one kind get that say nothing themselves.</summary>

@@ -40,6 +40,8 @@ public static class JobServices
     {
         services.AddHostedService<Scheduler>();
         services.AddHostedService<Cleaner>();
+        services.AddSingleton<ArtifactCleaner>();
+        services.AddHostedService(provider => provider.GetRequiredService<ArtifactCleaner>());
         return services;
     }
 

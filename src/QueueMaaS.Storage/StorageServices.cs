@@ -51,7 +51,10 @@ public static class StorageServices
         services.AddSingleton<IAuditTrail>(provider => provider.GetRequiredService<AccessStore>());
         services.AddSingleton<IKeyPepper, KeyPepper>();
         services.AddSingleton<IWebhookStore, WebhookStore>();
-        services.AddSingleton<IArtifactStore, FileArtifactStore>();
+        services.AddSingleton<FileArtifactStore>();
+        services.AddSingleton<IArtifactStore>(provider => provider.GetRequiredService<FileArtifactStore>());
+        services.AddSingleton<IArtifactUpkeep>(provider => provider.GetRequiredService<FileArtifactStore>());
+        services.AddSingleton<IArtifactUses, ArtifactUses>();
         services.AddSingleton<IUploadStore, FileUploadStore>();
         if (options.Redis is { } redis)
         {

@@ -70,6 +70,29 @@ public interface IArtifactStore
     Task DeleteAsync(string artifactId, CancellationToken cancellationToken);
 }
 
+/// <summary>What the artifact store tells and does so that files go that nobody needs.</summary>
+public interface IArtifactUpkeep
+{
+    /// <summary>The artifacts that nobody has stored, read or named since that moment.</summary>
+    IAsyncEnumerable<Artifact> ListIdleAsync(DateTimeOffset since, CancellationToken cancellationToken);
+
+    /// <summary>Notes that an artifact is in use, so that it is not idle for a while.</summary>
+    Task TouchAsync(string artifactId, CancellationToken cancellationToken);
+
+    /// <summary>Deletes an artifact if it is still idle; answers whether it was.</summary>
+    Task<bool> DeleteIdleAsync(string artifactId, DateTimeOffset since, CancellationToken cancellationToken);
+
+    /// <summary>Deletes what uploads that were broken off before that moment have left.</summary>
+    Task DeleteBrokenUploadsAsync(DateTimeOffset before, CancellationToken cancellationToken);
+}
+
+/// <summary>Knows which artifacts the database speaks of.</summary>
+public interface IArtifactUses
+{
+    /// <summary>Those among the given ids that a job, model, data set, file, schedule or anything else in the database names.</summary>
+    Task<IReadOnlySet<string>> FindUsedAsync(IReadOnlySet<string> ids, CancellationToken cancellationToken);
+}
+
 /// <summary>Reads what a model takes and gives, and refuses files that cannot be served.</summary>
 public interface IModelInspector
 {

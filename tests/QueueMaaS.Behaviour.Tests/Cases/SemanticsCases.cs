@@ -1,9 +1,14 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Behaviour.Tests.Setup;
+using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.DeadLetters;
 using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Retention;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -175,6 +180,53 @@ public abstract class SemanticsCases(ServiceFixture service)
         (await service.Jobs.FindAsync("default", job.Id, Cancel)).ShouldBeNull();
         (await service.Jobs.FindAsync("default", waiting.Id, Cancel)).ShouldNotBeNull();
     }
+
+    [Fact]
+    public async Task An_artifact_that_nothing_names_goes_after_its_time_and_others_stay()
+    {
+        var cleaner = service.Services.GetRequiredService<ArtifactCleaner>();
+        var lines = Enumerable.Range(0, 3).Select(_ => $$"""{"id":"{{Requests.NewId()}}","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}""").ToArray();
+        var input = await UploadAsync(string.Join('\n', lines));
+        var never = await UploadAsync(Requests.NewId());
+        var fresh = await UploadAsync(Requests.NewId());
+        var job = await service.Api.WaitAsync((await service.Api.SubmitAsync(QueueMaaSClient.Batch(new BatchInput { Model = "double", Artifact = input }), cancellationToken: Cancel)).Id, Cancel);
+        var output = Requests.Output<BatchOutput>(job).OutputArtifact!;
+        foreach (var artifact in (string[])[input, never, output])
+            await AgeAsync(artifact);
+
+        (await cleaner.CleanAsync(Cancel)).ShouldBeGreaterThan(0);
+
+        (await Should.ThrowAsync<ProblemException>(PathAsync(never))).Problem.Code.ShouldBe(ProblemCodes.ArtifactNotFound);
+        foreach (var artifact in (string[])[input, output, fresh])
+            File.Exists(await PathAsync(artifact)).ShouldBeTrue();
+
+        // With the job its files lose their last user.
+        (await service.Http.DeleteAsync($"v1/jobs/{job.Id}", Cancel)).StatusCode.ShouldBe(HttpStatusCode.NoContent);
+        foreach (var artifact in (string[])[input, output])
+            await AgeAsync(artifact);
+        await cleaner.CleanAsync(Cancel);
+        foreach (var artifact in (string[])[input, output])
+            (await Should.ThrowAsync<ProblemException>(PathAsync(artifact))).Problem.Code.ShouldBe(ProblemCodes.ArtifactNotFound);
+        // Models and their files are named, however old they are.
+        Requests.Values(await service.Api.WaitAsync((await service.Api.SubmitAsync(Requests.Double(1, 1), cancellationToken: Cancel)).Id, Cancel)).ShouldBe([2, 2]);
+    }
+
+    [Fact]
+    public async Task An_artifact_that_a_refused_message_names_stays_for_its_replay()
+    {
+        var artifact = await UploadAsync(Requests.NewId());
+        var unprocessable = service.Services.GetRequiredService<IUnprocessableStore>();
+        await unprocessable.AddAsync(new UnprocessableMessage(Requests.NewId(), "default", DateTimeOffset.UtcNow, "invalid_json", "broken", Encoding.UTF8.GetBytes($"{{\"artifact\":\"{artifact}\"")), Cancel);
+        await AgeAsync(artifact);
+        await service.Services.GetRequiredService<ArtifactCleaner>().CleanAsync(Cancel);
+        File.Exists(await PathAsync(artifact)).ShouldBeTrue();
+    }
+
+    private async Task<string> UploadAsync(string content) => (await service.Api.UploadArtifactAsync(new MemoryStream(Encoding.UTF8.GetBytes(content)), Cancel)).Id;
+
+    private async Task<string> PathAsync(string artifact) => await service.Services.GetRequiredService<IArtifactStore>().GetFileAsync(artifact, Cancel);
+
+    private async Task AgeAsync(string artifact) => File.SetLastWriteTimeUtc(await PathAsync(artifact), DateTime.UtcNow.AddDays(-8));
 
     [Fact]
     public async Task A_schedule_makes_jobs_at_its_times_and_stops_when_it_is_deleted()
