@@ -188,6 +188,8 @@ public static class ProblemCodes
     public const string LabelUnknown = "label_unknown";
     /// <summary>A webhook target is not allowed.</summary>
     public const string WebhookTargetRefused = "webhook_target_refused";
+    /// <summary>The service's storage has no room left; jobs wait until it has.</summary>
+    public const string StorageFull = "storage_full";
     /// <summary>A part that the request needs cannot be reached; try again.</summary>
     public const string Unavailable = "unavailable";
     /// <summary>Something went wrong on our side. The log has the cause under the job or trace id.</summary>

@@ -31,7 +31,11 @@ public static class MessagingServices
             {
                 bus.UsingRabbitMq((context, rabbit) =>
                 {
-                    rabbit.Host(new Uri(address));
+                    rabbit.Host(new Uri(address), host =>
+                    {
+                        if (options.Nodes.Length > 0)
+                            host.UseCluster(cluster => Array.ForEach(options.Nodes, cluster.Node));
+                    });
                     rabbit.SendTopology.ErrorQueueNameFormatter = UnprocessableName.Instance;
                     ConfigureMessages(rabbit);
                     rabbit.Message<JobEvent>(message => message.SetEntityName(BusNames.EventsExchange));
@@ -59,7 +63,7 @@ public static class MessagingServices
         });
         if (options.RabbitMq is { } broker)
         {
-            services.AddSingleton(_ => new RabbitConnection(broker));
+            services.AddSingleton(_ => new RabbitConnection(broker, options.Nodes));
             services.AddSingleton<RabbitPublisher>();
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());
             services.AddSingleton<IEventPublisher>(provider => provider.GetRequiredService<RabbitPublisher>());

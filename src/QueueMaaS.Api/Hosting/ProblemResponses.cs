@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Logging;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
 
 namespace QueueMaaS.Api.Hosting;
 
@@ -18,10 +19,11 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
             ProblemException known => known.Problem,
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new Problem(ProblemCodes.TooLarge, "The body is larger than this route accepts."),
             BadHttpRequestException bad => new Problem(ProblemCodes.InvalidRequest, bad.Message),
+            _ when FullDisk.IsCauseOf(exception) => new Problem(ProblemCodes.StorageFull, "The service's storage is full. Nothing was accepted; its operator has to make room. Try again later."),
             _ when IsUnavailable(exception) => new Problem(ProblemCodes.Unavailable, "The database cannot be reached at the moment. Nothing was accepted; try again in a few seconds."),
             _ => new Problem(ProblemCodes.InternalError, $"Something went wrong on our side. The log has the cause under trace `{httpContext.TraceIdentifier}`."),
         };
-        if (problem.Code is ProblemCodes.InternalError or ProblemCodes.Unavailable)
+        if (problem.Code is ProblemCodes.InternalError or ProblemCodes.Unavailable or ProblemCodes.StorageFull)
             LogBroke(logger, exception, httpContext.Request.Method, httpContext.Request.Path);
         var status = ProblemStatus.Of(problem.Code);
         httpContext.Response.StatusCode = status;

@@ -135,6 +135,11 @@ public sealed partial class JobRunner : IAsyncDisposable
             LogBroke(_logger, exception, job.Id, job.Attempt);
             return _failures.End(job, new Problem(ProblemCodes.OutOfMemory, "The worker ran out of memory. The job is tried again in batches of half the size."), FailureClass.OutOfMemory, _worker.Name);
         }
+        catch (Exception exception) when (FullDisk.IsCauseOf(exception))
+        {
+            LogBroke(_logger, exception, job.Id, job.Attempt);
+            return _failures.End(job, new Problem(ProblemCodes.StorageFull, "The worker's storage is full. The job waits, and is tried again until there is room."), FailureClass.Transient, _worker.Name);
+        }
         catch (Exception exception)
         {
             LogBroke(_logger, exception, job.Id, job.Attempt);

@@ -6,7 +6,7 @@ namespace QueueMaaS.Messaging.RabbitMq;
 /// One connection of this process to the broker for what goes by the thousand: events and pointers out. MassTransit's own way of sending costs several times
 /// what the broker's client does, and a message of a few dozen bytes has no use for it. Opened at the first use, and again after it was lost.
 /// </summary>
-internal sealed class RabbitConnection(string address) : IAsyncDisposable
+internal sealed class RabbitConnection(string address, IReadOnlyList<string> nodes) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _opening = new(1);
     private IConnection? _connection;
@@ -39,12 +39,21 @@ internal sealed class RabbitConnection(string address) : IAsyncDisposable
             _connection = null;
             // Whoever publishes tries again by itself, so the client need not restore anything behind our back.
             var factory = new ConnectionFactory { Uri = Amqp(address), AutomaticRecoveryEnabled = false, RequestedHeartbeat = TimeSpan.FromSeconds(10) };
-            return _connection = await factory.CreateConnectionAsync("queuemaas", cancellationToken);
+            return _connection = nodes.Count == 0
+                ? await factory.CreateConnectionAsync("queuemaas", cancellationToken)
+                : await factory.CreateConnectionAsync(nodes.Select(node => Node(node, factory)), "queuemaas", cancellationToken);
         }
         finally
         {
             _opening.Release();
         }
+    }
+
+    private static AmqpTcpEndpoint Node(string node, ConnectionFactory factory)
+    {
+        var endpoint = AmqpTcpEndpoint.Parse(node);
+        endpoint.Ssl = factory.Ssl;
+        return endpoint;
     }
 
     /// <summary>MassTransit's own scheme names the same thing.</summary>

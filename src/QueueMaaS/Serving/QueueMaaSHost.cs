@@ -110,7 +110,9 @@ public static partial class QueueMaaSHost
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<StorageOptions>().Bind(configuration.GetSection(StorageOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<BusOptions>().Bind(configuration.GetSection(BusOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<BusOptions>().Bind(configuration.GetSection(BusOptions.Section)).ValidateDataAnnotations()
+            .Validate(options => options.Nodes.All(node => Uri.TryCreate($"amqp://{node}", UriKind.Absolute, out var uri) && uri is { Port: > 0, AbsolutePath: "/" or "" }), "Bus:Nodes must be nodes of the cluster as `host:port`, such as Bus:Nodes:0=rabbit-1:5672.")
+            .Validate(options => options.Nodes.Length == 0 || options.RabbitMq is not null, "Bus:Nodes needs Bus:RabbitMq, which says user, password and virtual host.").ValidateOnStart();
         services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ImportOptions>().Bind(configuration.GetSection(ImportOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));

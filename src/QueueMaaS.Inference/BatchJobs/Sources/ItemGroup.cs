@@ -65,18 +65,3 @@ internal interface IItemSource : IAsyncDisposable
     /// <param name="cancellationToken">Stops between groups.</param>
     IAsyncEnumerable<ItemGroup> ReadAsync(long first, long offset, int count, int size, CancellationToken cancellationToken);
 }
-
-/// <summary>Tells ids that are given twice, in 16 bytes for each: ids of ten million items have to fit into memory.</summary>
-internal sealed class SeenIds
-{
-    private readonly HashSet<UInt128> _seen = [];
-
-    /// <exception cref="ProblemException"><c>duplicate_id</c>.</exception>
-    public void Add(string id, long number, string where)
-    {
-        Span<byte> hash = stackalloc byte[32];
-        System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(id), hash);
-        if (!_seen.Add(System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(hash)))
-            throw new ProblemException(ProblemCodes.DuplicateId, $"{where} {number} has the id `{id}`, which an item before it has too. Results are told apart by their ids: give each one of its own.", ("id", id), ("item", number));
-    }
-}
