@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace QueueMaaS.Contracts;
 
-/// <summary>The input of a batch job: one model, many items. Exactly one of <see cref="Dataset"/>, <see cref="Artifact"/>, <see cref="Url"/> and <see cref="RetryOf"/> says where they are.</summary>
+/// <summary>The input of a batch job: one model, many items. Exactly one of <see cref="Dataset"/>, <see cref="Artifact"/>, <see cref="Url"/>, <see cref="Path"/> and <see cref="RetryOf"/> says where they are.</summary>
 public sealed record BatchInput
 {
     /// <summary>The model reference, as in <see cref="InferenceInput.Model"/>. Its version is pinned when the job begins. With <see cref="RetryOf"/> it may be left out: the earlier job's.</summary>
@@ -15,7 +15,9 @@ public sealed record BatchInput
     public string? Artifact { get; init; }
     /// <summary>An http or https address (a presigned one of S3-compatible storage, for example) to fetch the file from when the job begins. Private addresses are refused unless the service allows them.</summary>
     public string? Url { get; init; }
-    /// <summary>An earlier batch job whose failed items are to be computed again, from the same input.</summary>
+    /// <summary>A file, or a folder of images, in the service's import folder (setting <c>Imports:Folder</c>), relative to it. It is read when the job begins; a folder is kept as a zip.</summary>
+    public string? Path { get; init; }
+    /// <summary>An earlier batch job, ended in whatever way, whose failed items are to be computed again, from the same input.</summary>
     public string? RetryOf { get; init; }
     /// <summary>What the file is. Default: found out from its content.</summary>
     public BatchFormat? Format { get; init; }

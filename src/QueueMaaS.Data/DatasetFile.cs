@@ -100,6 +100,14 @@ public static class DatasetFile
         return new("npz", Array(inputs, limits), targets is null ? null : Array(targets, limits));
     }
 
+    /// <summary>Which array of an .npz holds the inputs.</summary>
+    /// <exception cref="ProblemException">None of them has a name that says so.</exception>
+    public static string InputsName(string path, DatasetLimits? limits = null)
+    {
+        using var zip = GuardedZip.Open(path, limits ?? new());
+        return Path.GetFileNameWithoutExtension((Entry(zip, InputNames) ?? throw Unnamed(zip, "the inputs", InputNames)).FullName);
+    }
+
     private static (string[] Names, List<string?>[] Columns) Read(Stream content, string format, string name)
     {
         if (format == "parquet")

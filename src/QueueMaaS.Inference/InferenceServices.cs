@@ -40,6 +40,7 @@ public static class InferenceServices
         services.AddHostedService<LoadReporter>();
         services.AddSingleton<OpenArchives>();
         services.AddSingleton<BatchSources>();
+        services.AddSingleton<DatasetTables>();
         services.AddSingleton<BatchPreparation>();
         services.AddSingleton<EvaluationSources>();
         services.AddSingleton<IJobExecutor, InferenceJobExecutor>();

@@ -82,6 +82,13 @@ internal sealed class ContainerServers : IServerSet
         await Readiness.WaitAsync(server, Addresses, TimeSpan.FromSeconds(120), static () => null, cancellationToken);
     }
 
+    public async Task SetDiskAlarmAsync(bool raised, CancellationToken cancellationToken)
+    {
+        var result = await _containers[Server.RabbitMq].ExecAsync(["rabbitmqctl", "set_disk_free_limit", raised ? DiskLimits.Never : DiskLimits.Usual], cancellationToken);
+        if (result.ExitCode != 0)
+            throw new ServersUnavailableException($"rabbitmqctl failed with {result.ExitCode}: {result.Stderr}");
+    }
+
     public async ValueTask DisposeAsync() => await DisposeAllAsync(_containers.Values);
 
     private static async Task DisposeAllAsync(IEnumerable<DockerContainer> containers)

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace QueueMaaS.Testing;
 
 /// <summary>
-/// Lets a test process stop and start servers that another process holds: one line <c>stop redis</c> or
+/// Lets a test process stop and start servers that another process holds: one line <c>stop redis</c>,
 /// <c>start redis</c> each way over a Unix socket that only this user can open, answered by <c>ok</c> or the reason why not.
 /// </summary>
 internal sealed class ControlSocket : IAsyncDisposable
@@ -81,7 +81,7 @@ internal sealed class ControlSocket : IAsyncDisposable
         string answer;
         try
         {
-            if (words.Length != 2 || !Enum.TryParse<Server>(words[1], ignoreCase: true, out var server)) answer = "say 'stop SERVER' or 'start SERVER'";
+            if (words.Length != 2 || !Enum.TryParse<Server>(words[1], ignoreCase: true, out var server)) answer = "say 'stop SERVER', 'start SERVER', 'alarm RabbitMq' or 'calm RabbitMq'";
             else answer = await ObeyAsync(words[0], server, cancellationToken);
         }
         catch (ServersUnavailableException exception)
@@ -96,6 +96,8 @@ internal sealed class ControlSocket : IAsyncDisposable
     {
         if (order is "stop") await _servers.StopAsync(server, cancellationToken);
         else if (order is "start") await _servers.StartAsync(server, cancellationToken);
+        else if (order is "alarm") await _servers.RaiseDiskAlarmAsync(cancellationToken);
+        else if (order is "calm") await _servers.EndDiskAlarmAsync(cancellationToken);
         else return $"'{order}' is not an order";
         return "ok";
     }

@@ -34,6 +34,9 @@ internal sealed class GivenServers(ServerAddresses addresses, string? controlSoc
     public Task StartAsync(Server server, CancellationToken cancellationToken) =>
         ControlSocket.SendAsync(RequireControl(), "start", server, cancellationToken);
 
+    public Task SetDiskAlarmAsync(bool raised, CancellationToken cancellationToken) =>
+        ControlSocket.SendAsync(RequireControl(), raised ? "alarm" : "calm", Server.RabbitMq, cancellationToken);
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private string RequireControl() =>

@@ -90,6 +90,9 @@ internal sealed class LocalServers : IServerSet
         }
     }
 
+    public Task SetDiskAlarmAsync(bool raised, CancellationToken cancellationToken) =>
+        RunAsync([Path.Combine(Path.GetDirectoryName(_binaries.RabbitMq)!, "rabbitmqctl"), "set_disk_free_limit", raised ? DiskLimits.Never : DiskLimits.Usual], cancellationToken, RabbitMqEnvironment());
+
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(_running.Values.Select(static process => process.DisposeAsync().AsTask()));
@@ -123,8 +126,7 @@ internal sealed class LocalServers : IServerSet
             listeners.tcp.default = 127.0.0.1:{_ports.RabbitMq}
             default_user = queuemaas
             default_pass = {_password}
-            # A nearly full build machine must not block publishers.
-            disk_free_limit.absolute = 50MB
+            disk_free_limit.absolute = {DiskLimits.Usual}
             log.console.level = warning
 
             """,
@@ -190,31 +192,35 @@ internal sealed class LocalServers : IServerSet
 
     private SupervisedProcess LaunchRabbitMq()
     {
-        var environment = new Dictionary<string, string>
-        {
-            ["HOME"] = RabbitMqFolder,
-            ["ERL_EPMD_PORT"] = $"{_ports.PortMapper}",
-            ["ERL_EPMD_ADDRESS"] = "127.0.0.1",
-            ["RABBITMQ_NODENAME"] = $"queuemaas{_ports.RabbitMq}@localhost",
-            ["RABBITMQ_DIST_PORT"] = $"{_ports.Distribution}",
-            ["RABBITMQ_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
-            ["RABBITMQ_CONF_ENV_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq-env.conf"),
-            ["RABBITMQ_ADVANCED_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "advanced.config"),
-            ["RABBITMQ_ENABLED_PLUGINS_FILE"] = Path.Combine(RabbitMqFolder, "enabled_plugins"),
-            ["RABBITMQ_MNESIA_BASE"] = Path.Combine(RabbitMqFolder, "data"),
-            ["RABBITMQ_PID_FILE"] = Path.Combine(RabbitMqFolder, "pid"),
-            ["RABBITMQ_LOG_BASE"] = RabbitMqFolder,
-            ["RABBITMQ_LOGS"] = "-",
-            ["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}",
-        };
+        var environment = RabbitMqEnvironment();
         _portMapper ??= SupervisedProcess.Start("epmd", Path.Combine(_root, "epmd"), "TERM", [_binaries.Epmd], environment);
         return SupervisedProcess.Start("rabbitmq", RabbitMqFolder, "TERM", [_binaries.RabbitMq], environment);
     }
 
-    private static async Task RunAsync(string[] command, CancellationToken cancellationToken)
+    private Dictionary<string, string> RabbitMqEnvironment() => new()
+    {
+        ["HOME"] = RabbitMqFolder,
+        ["ERL_EPMD_PORT"] = $"{_ports.PortMapper}",
+        ["ERL_EPMD_ADDRESS"] = "127.0.0.1",
+        ["RABBITMQ_NODENAME"] = $"queuemaas{_ports.RabbitMq}@localhost",
+        ["RABBITMQ_DIST_PORT"] = $"{_ports.Distribution}",
+        ["RABBITMQ_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
+        ["RABBITMQ_CONF_ENV_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq-env.conf"),
+        ["RABBITMQ_ADVANCED_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "advanced.config"),
+        ["RABBITMQ_ENABLED_PLUGINS_FILE"] = Path.Combine(RabbitMqFolder, "enabled_plugins"),
+        ["RABBITMQ_MNESIA_BASE"] = Path.Combine(RabbitMqFolder, "data"),
+        ["RABBITMQ_PID_FILE"] = Path.Combine(RabbitMqFolder, "pid"),
+        ["RABBITMQ_LOG_BASE"] = RabbitMqFolder,
+        ["RABBITMQ_LOGS"] = "-",
+        ["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}",
+    };
+
+    private static async Task RunAsync(string[] command, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? environment = null)
     {
         // From a folder that the other user may read.
         var start = new ProcessStartInfo(command[0], command[1..]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
         var errors = process.StandardError.ReadToEndAsync(cancellationToken);

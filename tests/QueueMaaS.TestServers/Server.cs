@@ -8,6 +8,16 @@ public enum Server
     Redis,
 }
 
+/// <summary>How much of its disk RabbitMQ wants to be free.</summary>
+internal static class DiskLimits
+{
+    /// <summary>A nearly full build machine must not block publishers.</summary>
+    public const string Usual = "50MB";
+
+    /// <summary>More than any disk has.</summary>
+    public const string Never = "1000000GB";
+}
+
 /// <summary>How the three servers are reached, in the form that the program's configuration takes.</summary>
 /// <param name="RabbitMq"><c>amqp://user:password@host:port/</c></param>
 /// <param name="PostgreSql">An Npgsql connection string of a superuser; each test makes its own database.</param>
@@ -27,6 +37,9 @@ internal interface IServerSet : IAsyncDisposable
 
     /// <summary>Starts a stopped server at its old address, with the data it had, and returns when it answers.</summary>
     Task StartAsync(Server server, CancellationToken cancellationToken);
+
+    /// <summary>Makes RabbitMQ believe that its disk is full, or no longer so.</summary>
+    Task SetDiskAlarmAsync(bool raised, CancellationToken cancellationToken);
 }
 
 /// <summary>None of the ways to have servers works here; the message says what to install.</summary>

@@ -105,6 +105,11 @@ public sealed class TestServers : IAsyncDisposable
     /// <summary>Starts a stopped server at its old address and returns when it answers. Does nothing when it runs.</summary>
     public Task StartAsync(Server server, CancellationToken cancellationToken) => _servers.StartAsync(server, cancellationToken);
 
+    /// <summary>Raises RabbitMQ's disk alarm: it takes nothing more from publishers.</summary>
+    public Task RaiseDiskAlarmAsync(CancellationToken cancellationToken) => _servers.SetDiskAlarmAsync(raised: true, cancellationToken);
+
+    public Task EndDiskAlarmAsync(CancellationToken cancellationToken) => _servers.SetDiskAlarmAsync(raised: false, cancellationToken);
+
     public async Task RestartAsync(Server server, CancellationToken cancellationToken)
     {
         await StopAsync(server, cancellationToken);

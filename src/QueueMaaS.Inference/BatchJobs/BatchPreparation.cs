@@ -32,7 +32,7 @@ internal sealed record PreparedBatch(ChunkInput Chunk, ModelVersion Version, Ser
 
 /// <summary>Pins a batch job: the model's version, the file and its format. What the first chunk says was pinned before stands.</summary>
 public sealed class BatchPreparation(
-    IModelCatalog models, IDatasetCatalog datasets, IArtifactStore artifacts, IJobStore jobs, FileImporter importer, Predictor predictor, BatchSources sources)
+    IModelCatalog models, IDatasetCatalog datasets, IArtifactStore artifacts, IJobStore jobs, FileImporter importer, Predictor predictor, BatchSources sources, BatchSummaries summaries, DatasetTables tables)
 {
     private const int DefaultStride = 256;
 
@@ -70,11 +70,15 @@ public sealed class BatchPreparation(
         if (input.Dataset is not null)
         {
             var dataset = await datasets.RequireAsync(job.Tenant, input.Dataset, cancellationToken);
+            if (dataset.Card.Width == 0)
+                return new() { Batch = await tables.OpenAsync(input, dataset, version, cancellationToken), First = 0, Count = 0, GroupSize = 1, Selection = selection };
             return new() { Batch = input with { Dataset = $"{dataset.Name}@{dataset.Version}" }, DatasetArtifact = dataset.Artifact, First = 0, Count = 0, GroupSize = 1, Selection = selection };
         }
 
         if (input.Url is { } url)
             input = input with { Url = null, Artifact = (await importer.DownloadAsync(url, cancellationToken)).Id };
+        if (input.Path is { } path)
+            input = input with { Path = null, Artifact = (await importer.ReadAsync(path, cancellationToken)).Id };
         var format = input.Format ?? BatchSources.Detect(await artifacts.GetFileAsync(input.Artifact!, cancellationToken));
         if (format == BatchFormat.Npz)
             (input, format) = (input with { Artifact = await sources.UnpackAsync(input.Artifact!, input.Array, cancellationToken) }, BatchFormat.Npy);
@@ -93,8 +97,12 @@ public sealed class BatchPreparation(
 
     private async Task<IReadOnlyList<long>> FailedAsync(JobRecord earlier, CancellationToken cancellationToken)
     {
-        var output = JsonSerializer.Deserialize<BatchOutput>(earlier.Output ?? "null", QueueMaaSJson.Relaxed)
-            ?? throw new ProblemException(ProblemCodes.JobStateConflict, $"Batch job `{earlier.Id}` has no result whose failed items could be retried.", ("jobId", earlier.Id));
+        // One that was stopped has the items that had failed by then.
+        var output = earlier.State == JobState.Succeeded
+            ? JsonSerializer.Deserialize<BatchOutput>(earlier.Output!, QueueMaaSJson.Relaxed)!
+            : await summaries.PartialAsync(earlier, cancellationToken);
+        if (output.Failed == 0)
+            throw new ProblemException(ProblemCodes.JobStateConflict, $"No item of batch job `{earlier.Id}` had failed when it ended, so there is nothing to retry. Requeue it to go on with it.", ("jobId", earlier.Id));
         var numbers = new SortedSet<long>();
         await foreach (var line in JsonLines.ReadAsync(await artifacts.GetFileAsync(output.ErrorArtifact, cancellationToken), 0, cancellationToken))
         {

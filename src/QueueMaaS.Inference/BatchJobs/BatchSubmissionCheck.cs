@@ -17,16 +17,15 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
     {
         var batch = SubmissionReader.ReadInput<BatchInput>(input);
         CheckRanges(batch);
-        if (new[] { batch.Dataset, batch.Artifact, batch.Url, batch.RetryOf }.Count(static given => given is not null) != 1)
-            throw new ProblemException(ProblemCodes.InvalidRequest, "Give exactly one of `dataset`, `artifact`, `url` and `retryOf`: where the items are.", ("path", "input"));
+        if (new[] { batch.Dataset, batch.Artifact, batch.Url, batch.Path, batch.RetryOf }.Count(static given => given is not null) != 1)
+            throw new ProblemException(ProblemCodes.InvalidRequest, "Give exactly one of `dataset`, `artifact`, `url`, `path` and `retryOf`: where the items are.", ("path", "input"));
         if (batch.RetryOf is { } earlier)
             batch = await OfEarlierAsync(tenant, batch, earlier, cancellationToken);
         if (string.IsNullOrEmpty(batch.Model))
             throw new ProblemException(ProblemCodes.InvalidRequest, "`model` must name the model.", ("path", "input.model"));
         var version = await models.RequireServedAsync(tenant, batch.Model, cancellationToken);
-        if (batch.Dataset is not null)
-            await datasets.RequireAsync(tenant, batch.Dataset, cancellationToken);
-        var isImages = batch.Dataset is not null || batch.Format == BatchFormat.Images;
+        var dataset = batch.Dataset is null ? null : await datasets.RequireAsync(tenant, batch.Dataset, cancellationToken);
+        var isImages = dataset?.Card.Width > 0 || batch.Format == BatchFormat.Images;
         if (batch.Artifact is not null)
         {
             var path = await artifacts.GetFileAsync(batch.Artifact, cancellationToken);
@@ -72,9 +71,12 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
         var earlier = await jobs.FindAsync(tenant, id, cancellationToken);
         if (earlier is not { Kind: JobKind.Batch })
             throw new ProblemException(ProblemCodes.JobNotFound, $"`retryOf` names the batch job `{id}`, which there is not.", ("jobId", id), ("path", "input.retryOf"));
-        if (earlier.State != JobState.Succeeded)
-            throw new ProblemException(ProblemCodes.JobStateConflict, $"Batch job `{id}` is {earlier.State.ToString().ToLowerInvariant()}; items are retried of one that has succeeded. Requeue a failed one to go on with it.", ("state", earlier.State));
-        if (JsonSerializer.Deserialize<BatchOutput>(earlier.Output!, QueueMaaSJson.Relaxed)!.Failed == 0)
+        if (earlier.FinishedAt is null)
+            throw new ProblemException(ProblemCodes.JobStateConflict, $"Batch job `{id}` is {earlier.State.ToString().ToLowerInvariant()}; items are retried of one that has ended.", ("state", earlier.State));
+        var failed = earlier.State == JobState.Succeeded
+            ? JsonSerializer.Deserialize<BatchOutput>(earlier.Output!, QueueMaaSJson.Relaxed)!.Failed
+            : earlier.Progress is { } progress ? JsonSerializer.Deserialize<BatchProgress>(progress, QueueMaaSJson.Relaxed)!.Failed : 0;
+        if (failed == 0)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"No item of batch job `{id}` has failed, so there is nothing to retry.", ("jobId", id));
         return Merge(SubmissionReader.ReadInput<BatchInput>(JsonElement.Parse(earlier.Input)), retry);
     }

@@ -40,16 +40,17 @@ internal sealed class TableEvaluationSource : IEvaluationSource
     public string? Target => _target.Name;
 
     /// <summary>The column with the truth: as said, as the model was trained, by its usual names, or the last that the model does not read.</summary>
-    public static string TargetOf(IReadOnlyList<string> columns, string? asked, ModelVersion model)
+    public static string TargetOf(IReadOnlyList<string> columns, string? asked, ModelVersion model) => asked ?? FindTarget(columns, model)
+        ?? throw new ProblemException(ProblemCodes.ColumnNotFound, "Every column of the data set is read by the model, so none holds the truth. Name it in `target`.", ("path", "input.target"));
+
+    /// <summary>The column that should hold the truth; null where the model reads them all.</summary>
+    public static string? FindTarget(IReadOnlyList<string> columns, ModelVersion model)
     {
-        if (asked is not null)
-            return asked;
         if (TrainedOn(model.Card, "target") is { } trained && columns.Contains(trained, StringComparer.Ordinal))
             return trained;
         var read = model.Pipeline?.Table?.Columns.Select(static c => c.Name).ToHashSet(StringComparer.Ordinal) ?? [];
         return TargetNames.FirstOrDefault(name => columns.Contains(name, StringComparer.Ordinal) && !read.Contains(name))
-            ?? columns.LastOrDefault(name => !read.Contains(name) && (model.Pipeline?.Text is null || !TextNames.Contains(name)))
-            ?? throw new ProblemException(ProblemCodes.ColumnNotFound, "Every column of the data set is read by the model, so none holds the truth. Name it in `target`.", ("path", "input.target"));
+            ?? columns.LastOrDefault(name => !read.Contains(name) && (model.Pipeline?.Text is null || !TextNames.Contains(name)));
     }
 
     public async IAsyncEnumerable<EvaluationGroup> ReadAsync(ServedModel model, int size, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -65,7 +66,7 @@ internal sealed class TableEvaluationSource : IEvaluationSource
                 ("column", lacking.Name));
         }
 
-        var settings = new BatchInput { LabelColumn = _target.Name, TextColumn = TextColumn(model, header), Columns = NumberColumns(model, header) };
+        var settings = new BatchInput { LabelColumn = _target.Name, TextColumn = TextColumn(model.Card, header), Columns = NumberColumns(model, header) };
         var mapper = RowMapper.For(model, tokenizer, settings, header, "table");
         var fields = mapper.Columns.Select(c => _table.Find(c.Name)).ToArray();
         for (var at = 0; at < _rows.Length; at += size)
@@ -91,8 +92,9 @@ internal sealed class TableEvaluationSource : IEvaluationSource
             column.Name, [.. _rows.Select(row => column.Values[row])], null,
             [.. column.Values.OfType<string>().CountBy(static v => v, StringComparer.Ordinal).OrderByDescending(static c => c.Value).ThenBy(static c => c.Key, StringComparer.Ordinal).Select(static c => c.Key)]);
 
-    private static string TextColumn(ServedModel model, string[] header) =>
-        TrainedOn(model.Card, "text") is { } trained && header.Contains(trained, StringComparer.Ordinal) ? trained : TextNames.FirstOrDefault(name => header.Contains(name, StringComparer.Ordinal)) ?? "text";
+    /// <summary>The column with the text: as the model was trained, or by its usual names.</summary>
+    public static string TextColumn(ModelCard? card, IReadOnlyList<string> header) =>
+        TrainedOn(card, "text") is { } trained && header.Contains(trained, StringComparer.Ordinal) ? trained : TextNames.FirstOrDefault(name => header.Contains(name, StringComparer.Ordinal)) ?? "text";
 
     /// <summary>For a model of plain numbers: all columns but the truth; where those are too many, those that it is not divided by.</summary>
     private string[]? NumberColumns(ServedModel model, string[] header)

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Notification;
@@ -71,7 +72,9 @@ public sealed class FileImporter : IDisposable
         }
     }
 
-    private async Task<Artifact> ReadAsync(string path, CancellationToken cancellationToken)
+    /// <summary>Reads a file of the import folder; a folder in it becomes a zip of its files, the same one for the same files.</summary>
+    /// <exception cref="ProblemException"><c>import_refused</c>, <c>import_failed</c> or <c>too_large</c>.</exception>
+    public async Task<Artifact> ReadAsync(string path, CancellationToken cancellationToken)
     {
         if (_options.Folder is not { } folder)
             throw new ProblemException(ProblemCodes.ImportRefused, "This service imports from no folder. Upload the file, give its `url`, or have the operator set Imports__Folder.", ("path", "path"));
@@ -79,6 +82,8 @@ public sealed class FileImporter : IDisposable
         var file = new FileInfo(Path.Combine(root, path));
         if (Path.IsPathRooted(path) || !file.FullName.StartsWith(root, StringComparison.Ordinal))
             throw Outside();
+        if (new DirectoryInfo(file.FullName) is { Exists: true } directory)
+            return directory.LinkTarget is null ? await PackAsync(directory, cancellationToken) : throw Outside();
         if (!file.Exists)
             throw new ProblemException(ProblemCodes.ImportFailed, $"There is no file `{path}` in the service's import folder.", ("path", "path"));
         // A link is followed to its end, and that must lie in the folder too.
@@ -86,6 +91,38 @@ public sealed class FileImporter : IDisposable
             throw Outside();
         await using var content = file.OpenRead();
         return await _artifacts.PutAsync(content, _options.MaxBytes, cancellationToken);
+    }
+
+    private async Task<Artifact> PackAsync(DirectoryInfo directory, CancellationToken cancellationToken)
+    {
+        var packed = Path.GetTempFileName();
+        try
+        {
+            await using (var file = File.Create(packed))
+            await using (var zip = new ZipArchive(file, ZipArchiveMode.Create))
+            {
+                // Links are left out: they may lead anywhere.
+                var all = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint | FileAttributes.Hidden };
+                foreach (var source in directory.EnumerateFiles("*", all).OrderBy(static source => source.FullName, StringComparer.Ordinal))
+                {
+                    // Images are compressed already, and the same files have to give the same bytes.
+                    var entry = zip.CreateEntry(Path.GetRelativePath(directory.FullName, source.FullName).Replace('\\', '/'), CompressionLevel.NoCompression);
+                    entry.LastWriteTime = new DateTimeOffset(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
+                    await using var target = await entry.OpenAsync(cancellationToken);
+                    await using var content = source.OpenRead();
+                    await content.CopyToAsync(target, cancellationToken);
+                    if (file.Length > _options.MaxBytes)
+                        throw new ProblemException(ProblemCodes.TooLarge, $"The folder holds more than {_options.MaxBytes} bytes, the configured limit for imports.", ("limit", _options.MaxBytes));
+                }
+            }
+
+            await using var whole = File.OpenRead(packed);
+            return await _artifacts.PutAsync(whole, _options.MaxBytes, cancellationToken);
+        }
+        finally
+        {
+            File.Delete(packed);
+        }
     }
 
     private static ProblemException Outside() => new(ProblemCodes.ImportRefused, "`path` must be relative and stay in the service's import folder.", ("path", "path"));

@@ -5,8 +5,8 @@ namespace QueueMaaS.Jobs.Life;
 /// <summary>Tells a storage that can take no more from a storage that is broken: the one is waited for.</summary>
 public static class FullDisk
 {
-    // .NET passes the system's own numbers on in HResult: EFBIG, ENOSPC and EDQUOT on Linux, EDQUOT on macOS, and Windows' two codes for a full disk.
-    private static readonly int[] Codes = [27, 28, 122, 69, unchecked((int)0x80070070), unchecked((int)0x80070027)];
+    // .NET passes the system's own numbers on in HResult: ENOSPC, EDQUOT on Linux and on macOS, and Windows' two codes for a full disk.
+    private static readonly int[] Codes = [28, 122, 69, unchecked((int)0x80070070), unchecked((int)0x80070027)];
 
     // PostgreSQL's class "disk full", and SQLite's SQLITE_FULL.
     private const string PostgreSql = "53100";

@@ -22,7 +22,7 @@ public sealed partial class JobStore : IQueueControl
     public async Task<SweepCount> SweepAsync(CancellationToken cancellationToken)
     {
         // A look first: the usual sweep finds nothing and must not take the writer.
-        if (!await _database.ReadAsync(context => Overdue(context).AnyAsync(cancellationToken), cancellationToken))
+        if (!await _database.ReadAsync(async context => await Overdue(context, await NowAsync(context, cancellationToken)).AnyAsync(cancellationToken), cancellationToken))
             return new SweepCount([], 0, 0);
 
         var leases = 0;
@@ -30,9 +30,10 @@ public sealed partial class JobStore : IQueueControl
         await WriteAsync(async (context, changes) =>
         {
             leases = deadlines = 0;
-            var overdue = await Overdue(context).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
+            var now = await NowAsync(context, cancellationToken);
+            var overdue = await Overdue(context, now).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
             await RowLocks.TakeAsync(context, overdue, waits: true, cancellationToken);
-            foreach (var job in await Overdue(context).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
+            foreach (var job in await Overdue(context, now).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
             {
                 if (job.State == JobState.Running)
                 {
@@ -121,14 +122,15 @@ public sealed partial class JobStore : IQueueControl
                 || job.DispatchedAt < later));
     }
 
-    private IQueryable<JobRecord> Overdue(QueueMaaSDbContext context)
-    {
-        var now = _time.GetUtcNow();
-        return context.Jobs.Where(job =>
-            (job.State == JobState.Running && job.LeaseUntil < now)
-            || ((job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.DueAt <= now)
-            || ((job.State == JobState.Queued || job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.Deadline <= now));
-    }
+    private static IQueryable<JobRecord> Overdue(QueueMaaSDbContext context, DateTimeOffset now) => context.Jobs.Where(job =>
+        (job.State == JobState.Running && job.LeaseUntil < now)
+        || ((job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.DueAt <= now)
+        || ((job.State == JobState.Queued || job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.Deadline <= now));
+
+    /// <summary>The clock by which leases are told: the database's, so that no process whose own clock is wrong takes jobs from others. SQLite's processes share the machine's.</summary>
+    private async Task<DateTimeOffset> NowAsync(QueueMaaSDbContext context, CancellationToken cancellationToken) => context.Database.IsNpgsql()
+        ? await context.Database.SqlQuery<DateTimeOffset>($"""SELECT clock_timestamp() AS "Value" """).SingleAsync(cancellationToken)
+        : _time.GetUtcNow();
 
     private static void TakeBack(JobChanges changes, JobRecord job)
     {

@@ -20,12 +20,17 @@ internal static class PerfCommand
         var stability = new Option<double>("--stability") { Description = "Three windows within this share of their mean end a level.", DefaultValueFactory = _ => 0.1 };
         var windows = new Option<int>("--max-windows") { Description = "After so many windows a level ends as not stable.", DefaultValueFactory = _ => 10 };
         var shapes = new Option<string[]>("--shape") { Description = "For inputs with free sizes: name:1,16,64, with | between shapes that are sent in turn. May be repeated.", DefaultValueFactory = _ => [] };
+        var batch = new Option<int?>("--batch") { Description = "Instead of single requests, run batch jobs of so many made-up items, from their submission to their joined files. --url is a process with the api role (and inference, to describe the model)." };
+        var batchFile = new Option<string?>("--batch-file") { Description = "As --batch, over a file of your own: JSONL, CSV, Parquet, .npy, .npz or a zip of images." };
+        var runs = new Option<int>("--runs") { Description = "With --batch or --batch-file: how many jobs, one after the other.", DefaultValueFactory = _ => 3 };
         var csv = new Option<string?>("--csv") { Description = "Write the table to this file as well." };
-        var command = new Command("perf", "Measure a running service under load.") { model, url, rabbit, key, concurrency, rate, bound, window, stability, windows, shapes, csv };
+        var command = new Command("perf", "Measure a running service under load.") { model, url, rabbit, key, concurrency, rate, bound, window, stability, windows, shapes, batch, batchFile, runs, csv };
         command.SetAction((result, cancellationToken) => guard(async () =>
         {
             if (result.GetValue(concurrency) is not null && result.GetValue(rate) is not null)
                 throw new PerfException("Give --concurrency or --rate, not both.");
+            if (result.GetValue(batch) is not null && result.GetValue(batchFile) is not null)
+                throw new PerfException("Give --batch or --batch-file, not both.");
             var byRate = result.GetValue(rate) is not null;
             var settings = new PerfSettings
             {
@@ -40,8 +45,18 @@ internal static class PerfCommand
                 Stability = Within(result.GetValue(stability), 0.001, 1, "--stability"),
                 MaxWindows = (int)Within(result.GetValue(windows), 3, 1000, "--max-windows"),
                 Shapes = result.GetValue(shapes)!.Select(ReadShapes).ToDictionary(StringComparer.Ordinal),
+                BatchItems = result.GetValue(batch) is { } items ? (int)Within(items, 1, 100_000_000, "--batch") : null,
+                BatchFile = result.GetValue(batchFile),
+                Runs = (int)Within(result.GetValue(runs), 1, 1000, "--runs"),
                 Csv = result.GetValue(csv),
             };
+            if (settings.BatchItems is not null || settings.BatchFile is not null)
+            {
+                if (!await new BatchRun(settings).RunAsync(cancellationToken))
+                    throw new PerfException("Some items failed; each job's error file says which, and why.");
+                return;
+            }
+
             await using ILoadTarget target = settings.RabbitMq is null ? await OpenInferenceTarget.ConnectAsync(settings, cancellationToken) : await BusTarget.ConnectAsync(settings, cancellationToken);
             if (!await new PerfRun(settings, target).RunAsync(cancellationToken))
                 throw new PerfException("Some requests failed; the table says how many, and the first reason.");

@@ -24,10 +24,8 @@ internal sealed class OpenInferenceTarget : ILoadTarget
     public static async Task<OpenInferenceTarget> ConnectAsync(PerfSettings settings, CancellationToken cancellationToken)
     {
         var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue }) { BaseAddress = settings.Url, Timeout = TimeSpan.FromMinutes(2), DefaultRequestHeaders = { Authorization = settings.Authorization } };
-        var (name, version) = settings.Model.Split('@') is [var own, var number] && int.TryParse(number, out _) ? (own, $"/versions/{number}") : (settings.Model, "");
-        var path = $"v2/models/{Uri.EscapeDataString(name)}{version}";
-        var inputs = await DescribeAsync(http, path, settings, cancellationToken);
-        return new(http, $"{path}/infer", [.. SampleInputs.Make(inputs, settings.Shapes).Select(static tensors => JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["inputs"] = tensors }))]);
+        var inputs = await DescribeAsync(http, settings, cancellationToken);
+        return new(http, $"{PathOf(settings.Model)}/infer", [.. SampleInputs.Make(inputs, settings.Shapes).Select(static tensors => JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["inputs"] = tensors }))]);
     }
 
     public async Task<Outcome> SendAsync(CancellationToken cancellationToken)
@@ -55,8 +53,15 @@ internal sealed class OpenInferenceTarget : ILoadTarget
         return ValueTask.CompletedTask;
     }
 
-    private static async Task<IReadOnlyList<TensorSignature>> DescribeAsync(HttpClient http, string path, PerfSettings settings, CancellationToken cancellationToken)
+    private static string PathOf(string model) => model.Split('@') is [var own, var number] && int.TryParse(number, out _)
+        ? $"v2/models/{Uri.EscapeDataString(own)}/versions/{number}"
+        : $"v2/models/{Uri.EscapeDataString(model)}";
+
+    /// <summary>What the model takes, by its metadata.</summary>
+    /// <exception cref="PerfException">The server or the model is not there.</exception>
+    public static async Task<IReadOnlyList<TensorSignature>> DescribeAsync(HttpClient http, PerfSettings settings, CancellationToken cancellationToken)
     {
+        var path = PathOf(settings.Model);
         try
         {
             using var response = await http.GetAsync(path, cancellationToken);

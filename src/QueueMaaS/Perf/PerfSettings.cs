@@ -35,6 +35,15 @@ internal sealed record PerfSettings
     /// <summary>For inputs with free sizes: the shapes to send in turn.</summary>
     public IReadOnlyDictionary<string, IReadOnlyList<long[]>> Shapes { get; init; } = new Dictionary<string, IReadOnlyList<long[]>>();
 
+    /// <summary>Instead of single requests, batch jobs of so many made-up items.</summary>
+    public int? BatchItems { get; init; }
+
+    /// <summary>Instead of single requests, batch jobs over this file.</summary>
+    public string? BatchFile { get; init; }
+
+    /// <summary>How many batch jobs, one after the other.</summary>
+    public int Runs { get; init; } = 3;
+
     /// <summary>Where to write the table as CSV as well.</summary>
     public string? Csv { get; init; }
 }

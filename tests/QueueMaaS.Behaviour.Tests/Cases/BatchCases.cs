@@ -139,6 +139,70 @@ public abstract class BatchCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_folder_of_images_on_the_service_is_read_as_its_zip_would_be()
+    {
+        await UploadModelAsync("brightness", TestModels.Identity(DataType.Float, 1, 1, 2), """{"image":{"width":2,"height":1,"channels":1},"postprocess":{"values":{}}}""");
+        var folder = Directory.CreateDirectory(Path.Combine(service.ImportFolder, Requests.NewId(), "pictures")).Parent!;
+        for (var i = 0; i < 20; i++)
+            await File.WriteAllBytesAsync(Path.Combine(folder.FullName, "pictures", $"{i:00}.png"), Grey((byte)i), Cancel);
+        File.CreateSymbolicLink(Path.Combine(folder.FullName, "outside.png"), "/etc/passwd");
+
+        var output = await RunAsync(new BatchInput { Model = "brightness", Path = folder.Name, Output = BatchOutputFormat.Npy });
+
+        (output.Items, output.Succeeded).ShouldBe((20, 20));
+        var (_, values) = await ReadNpyAsync(output.OutputArtifact);
+        values[19 * 2].ShouldBe(19 / 255f, 1e-6);
+        // The same files are the same bytes: a second job stores nothing new.
+        (await RunAsync(new BatchInput { Model = "brightness", Path = folder.Name, Output = BatchOutputFormat.Npy })).OutputArtifact.ShouldBe(output.OutputArtifact);
+
+        var outside = await service.Api.WaitAsync((await SubmitAsync(new BatchInput { Model = "brightness", Path = "../.." })).Id, Cancel);
+        outside.Error!.Code.ShouldBe(ProblemCodes.ImportRefused);
+        var nowhere = await service.Api.WaitAsync((await SubmitAsync(new BatchInput { Model = "brightness", Path = "nowhere" })).Id, Cancel);
+        nowhere.Error!.Code.ShouldBe(ProblemCodes.ImportFailed);
+    }
+
+    [Fact]
+    public async Task The_rows_of_a_registered_table_are_compared_with_its_labels()
+    {
+        await UploadModelAsync("people", TestModels.Identity(DataType.Float, 2), """{"table":{"columns":[{"name":"a","kind":"number"},{"name":"b","kind":"number","missing":0}]},"labels":["low","high"]}""");
+        var name = $"t{Guid.NewGuid():n}"[..20];
+        string Rows(int count) => "a,b,note,label\n" + string.Concat(Enumerable.Range(0, count).Select(i => $"{i % 2},0.5,\"one, \"\"two\"\"\",{(i % 2 == 1 ? "low" : "high")}\n"));
+        await service.Api.UploadDatasetAsync(name, new MemoryStream(Zip([("train.csv", Encoding.UTF8.GetBytes(Rows(60))), ("test.csv", Encoding.UTF8.GetBytes(Rows(40)))])), Cancel);
+
+        var test = await RunAsync(new BatchInput { Model = "people", Dataset = name, Split = "test", Output = BatchOutputFormat.Csv });
+        (test.Items, test.Failed, test.Accuracy).ShouldBe((40, 0, 1));
+        var all = await RunAsync(new BatchInput { Model = "people", Dataset = name });
+        (all.Items, all.Failed, all.ConfusionMatrix!.Sum(row => row.Sum())).ShouldBe((100, 0, 100));
+
+        var none = await service.Api.WaitAsync((await SubmitAsync(new BatchInput { Model = "people", Dataset = name, Split = "val" })).Id, Cancel);
+        (none.Error!.Code, none.State).ShouldBe((ProblemCodes.DatasetEmpty, JobState.Failed));
+    }
+
+    [Fact]
+    public async Task The_inputs_of_registered_arrays_are_read()
+    {
+        var name = $"a{Guid.NewGuid():n}"[..20];
+        await service.Api.UploadDatasetAsync(name, new MemoryStream(Zip([("x.npy", Npy([5, 2], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])), ("y.npy", Npy([5], [0, 1, 0, 1, 0]))])), Cancel);
+        var output = await RunAsync(new BatchInput { Model = "double", Dataset = name, Output = BatchOutputFormat.Npy });
+        (await ReadNpyAsync(output.OutputArtifact)).Values.ShouldBe([2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+    }
+
+    [Fact]
+    public async Task Failed_items_of_a_job_that_was_stopped_are_computed_again_too()
+    {
+        var wide = $"w{Guid.NewGuid():n}"[..20];
+        await service.Api.UploadModelAsync(wide, new MemoryStream(TestModels.Identity(DataType.Float, 3)), Cancel);
+        var lines = string.Join('\n', Enumerable.Range(1, 500).Select(i => $$"""{"id":"r{{i}}","inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]}"""));
+        var stopped = await service.Api.WaitAsync((await SubmitAsync(new BatchInput { Model = "double", Artifact = await UploadAsync(Encoding.UTF8.GetBytes(lines)), ChunkSize = 10, Concurrency = 1, MaxErrorShare = 0.05 })).Id, Cancel);
+        stopped.State.ShouldBe(JobState.Failed);
+        var failed = stopped.Error!.Details!["output"].Deserialize<BatchOutput>(QueueMaaSJson.Relaxed)!.Failed;
+
+        var again = await RunAsync(new BatchInput { RetryOf = stopped.Id, Model = wide });
+
+        (again.Items, again.Succeeded).ShouldBe((failed, failed));
+    }
+
+    [Fact]
     public async Task Failed_items_of_an_earlier_job_are_computed_again_and_no_others()
     {
         var lines = string.Join('\n', Enumerable.Range(1, 100).Select(i => i % 20 == 0 ? $$"""{"id":"r{{i}}","inputs":[{"name":"x","shape":[1,3],"datatype":"FP32","data":[1,2,3]}]}""" : $$"""{"id":"r{{i}}","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[{{i}},0]}]}"""));

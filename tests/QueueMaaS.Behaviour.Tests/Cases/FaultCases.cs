@@ -1,11 +1,18 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Arrays;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Serving;
+using QueueMaaS.Storage.Artifacts;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -172,6 +179,109 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
         }
 
         return wrong;
+    }
+
+    [Fact]
+    public async Task While_the_disk_is_full_uploads_are_refused_honestly_and_work_waits()
+    {
+        processes.KillAll("inference");
+        FillableStore? disk = null;
+        await using var host = QueueMaaSHost.Build(
+            [.. processes.Settings, "--roles=api,inference", "--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=None", "--Jobs:RetryBase=00:00:00.1"],
+            services => services.AddSingleton<IArtifactStore>(provider => disk = new FillableStore(provider.GetRequiredService<FileArtifactStore>())));
+        await host.StartAsync(Cancel);
+        using var http = new HttpClient { BaseAddress = new Uri(host.Urls.First()) };
+        var api = new QueueMaaSClient(http);
+        await api.UploadModelAsync("disk-fault", new MemoryStream(TestModels.Double()), Cancel);
+        await using var file = new MemoryStream();
+        var wrong = await WriteLinesAsync(file, 20_000);
+        file.Position = 0;
+        var artifact = (await api.UploadArtifactAsync(file, Cancel)).Id;
+
+        disk!.IsFull = true;
+        using (var refused = await http.PostAsync("v1/artifacts", new ByteArrayContent(new byte[100_000]), Cancel))
+        {
+            refused.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+            refused.Headers.RetryAfter.ShouldNotBeNull();
+            (await Requests.ProblemAsync(refused)).Code.ShouldBe(ProblemCodes.StorageFull);
+        }
+
+        var job = await api.SubmitAsync(QueueMaaSClient.Batch(new BatchInput { Model = "disk-fault", Artifact = artifact, ChunkSize = 5000 }), cancellationToken: Cancel);
+        // More attempts than it has: none of them is the job's fault.
+        var store = host.Services.GetRequiredService<IJobStore>();
+        JobRecord? chunk;
+        do
+        {
+            await Task.Delay(50, Cancel);
+            chunk = await store.FindAsync("default", $"{job.Id}:chunk-000000", Cancel);
+            chunk?.State.ShouldNotBe(JobState.Failed);
+        }
+        while (chunk is null || chunk.Attempt <= chunk.MaxAttempts);
+        chunk.Error!.ShouldContain(ProblemCodes.StorageFull);
+
+        disk.IsFull = false;
+        var output = Requests.Output<BatchOutput>(await api.WaitAsync(job.Id, Cancel));
+        (output.Items, output.Failed).ShouldBe((20_000, wrong));
+        await host.StopAsync(Cancel);
+    }
+
+    /// <summary>A disk that can be full: the system itself says so, when something is written to its device that always is.</summary>
+    private sealed class FillableStore(IArtifactStore store) : IArtifactStore
+    {
+        public bool IsFull { get; set; }
+
+        public async Task<Artifact> PutAsync(Stream content, long maxBytes, CancellationToken cancellationToken)
+        {
+            if (!IsFull)
+                return await store.PutAsync(content, maxBytes, cancellationToken);
+            await using var full = new FileStream("/dev/full", FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+            await content.CopyToAsync(full, cancellationToken);
+            throw new InvalidOperationException("The device took what it was given.");
+        }
+
+        public Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken) => store.GetFileAsync(artifactId, cancellationToken);
+
+        public Task DeleteAsync(string artifactId, CancellationToken cancellationToken) => store.DeleteAsync(artifactId, cancellationToken);
+    }
+
+    [Fact]
+    public async Task A_worker_whose_clock_jumps_neither_loses_its_jobs_nor_keeps_them_from_others()
+    {
+        await processes.Api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        await using var file = new MemoryStream();
+        await WriteArrayAsync(file, 600_000);
+        file.Position = 0;
+        var artifact = (await processes.Api.UploadArtifactAsync(file, Cancel)).Id;
+        processes.KillAll("inference");
+        var clock = new JumpingClock();
+        await using var host = QueueMaaSHost.Build([.. processes.Settings, "--roles=inference", "--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=None"], services => services.AddSingleton<TimeProvider>(clock));
+        await host.StartAsync(Cancel);
+        foreach (var offset in (double[])[0, 1, -1, 240, 0])
+        {
+            clock.Offset = TimeSpan.FromHours(offset);
+            var jobs = await Task.WhenAll(Enumerable.Range(0, 40).Select(i => processes.Api.SubmitAsync(Requests.Double(i, (float)offset), cancellationToken: Cancel)));
+            foreach (var (i, job) in jobs.Index())
+            {
+                var ended = await processes.Api.WaitAsync(job.Id, Cancel);
+                Requests.Values(ended).ShouldBe([2 * i, 2 * (float)offset]);
+                // Nobody thought that its lease was over.
+                ended.Attempt.ShouldBe(1);
+            }
+        }
+
+        // Longer than a lease, so that it must be renewed by that clock.
+        clock.Offset = TimeSpan.FromHours(-1);
+        var batch = await processes.Api.WaitAsync((await processes.Api.SubmitAsync(QueueMaaSClient.Batch(new BatchInput { Model = "double", Artifact = artifact, ChunkSize = 2000, Concurrency = 1 }), cancellationToken: Cancel)).Id, Cancel);
+        (Requests.Output<BatchOutput>(batch).Succeeded, batch.Attempt).ShouldBe((600_000, 1));
+
+        await host.StopAsync(Cancel);
+    }
+
+    private sealed class JumpingClock : TimeProvider
+    {
+        public TimeSpan Offset { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Offset;
     }
 
     private async Task DoneAsync(string id, long items)

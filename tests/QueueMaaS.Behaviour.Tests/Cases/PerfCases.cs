@@ -23,6 +23,28 @@ public abstract class PerfCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Batch_jobs_are_measured_from_submission_to_their_files()
+    {
+        var csv = Path.GetTempFileName();
+        File.Delete(csv);
+        var (exitCode, output) = await RunAsync("double", "--batch", "3000", "--runs", "2", "--csv", csv);
+
+        exitCode.ShouldBe(0, output);
+        output.ShouldContain("Median: ");
+        var rows = (await File.ReadAllLinesAsync(csv, TestContext.Current.CancellationToken)).Skip(1).Select(line => line.Split(',').ToArray()).ToArray();
+        File.Delete(csv);
+        rows.Select(row => (row[0], row[1], row[5])).ShouldBe([("1", "3000", "0"), ("2", "3000", "0")]);
+        rows.ShouldAllBe(row => Number(row[3]) > 0 && Number(row[4]) > 1);
+
+        var own = Path.GetTempFileName();
+        await File.WriteAllTextAsync(own, "a,b\n1,2\n3,x\n", TestContext.Current.CancellationToken);
+        var (failed, told) = await RunAsync("double", "--batch-file", own, "--runs", "1");
+        File.Delete(own);
+        failed.ShouldBe(1, told);
+        told.ShouldContain("Some items failed");
+    }
+
+    [Fact]
     public async Task Requests_can_come_at_random_moments()
     {
         var (exitCode, output) = await RunAsync("double", "--rate", "50", "--window", "1");

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.Net;
 using Npgsql;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Testing;
+using StackExchange.Redis;
 
 namespace QueueMaaS.Behaviour.Tests.Faults;
 
@@ -16,7 +18,15 @@ public sealed class FaultCluster : IAsyncDisposable
     private FaultCluster(ServerSpace space, string secret)
     {
         _space = space;
-        _settings = new Dictionary<string, string>(space.Settings) { ["Webhooks:Secret"] = secret };
+        var broker = new Uri(space.Settings["Bus:RabbitMq"]);
+        BrokerLine = new Proxy(broker.Host, broker.Port);
+        RabbitMq = new UriBuilder(broker) { Host = "127.0.0.1", Port = BrokerLine.Port }.Uri.ToString();
+        var redis = ConfigurationOptions.Parse(space.Settings["Storage:Redis"]);
+        var (host, port) = redis.EndPoints[0] switch { DnsEndPoint dns => (dns.Host, dns.Port), var other => (((IPEndPoint)other).Address.ToString(), ((IPEndPoint)other).Port) };
+        RedisLine = new Proxy(host, port);
+        redis.EndPoints.Clear();
+        redis.EndPoints.Add("127.0.0.1", RedisLine.Port);
+        _settings = new Dictionary<string, string>(space.Settings) { ["Webhooks:Secret"] = secret, ["Bus:RabbitMq"] = RabbitMq, ["Storage:Redis"] = redis.ToString(includePassword: true) };
         for (var i = 0; i < 20; i++)
             _settings[$"Webhooks:RetrySchedule:{i}"] = "00:00:01";
         // Without a pool: the faults kill connections, and ours must not be among them later.
@@ -31,7 +41,14 @@ public sealed class FaultCluster : IAsyncDisposable
 
     public TestServers Servers => _space.Servers;
 
-    public string RabbitMq => _space.Settings["Bus:RabbitMq"];
+    /// <summary>Between the broker and all others.</summary>
+    internal Proxy BrokerLine { get; }
+
+    /// <summary>Between Redis and the service.</summary>
+    internal Proxy RedisLine { get; }
+
+    /// <summary>The broker, through the line that can be cut.</summary>
+    public string RabbitMq { get; }
 
     public string Redis => _space.Settings["Storage:Redis"];
 
@@ -73,7 +90,7 @@ public sealed class FaultCluster : IAsyncDisposable
 
     /// <summary>The broker's own process, by the port in its node's name in its environment.</summary>
     public int FindBroker() => Directory.EnumerateDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => int.Parse(name!))
-        .First(process => Read(process, "comm").StartsWith("beam.smp", StringComparison.Ordinal) && Read(process, "environ").Contains($"queuemaas{new Uri(RabbitMq).Port}@", StringComparison.Ordinal));
+        .First(process => Read(process, "comm").StartsWith("beam.smp", StringComparison.Ordinal) && Read(process, "environ").Contains($"queuemaas{new Uri(Servers.RabbitMq).Port}@", StringComparison.Ordinal));
 
     public async Task WaitUntilReadyAsync(string name)
     {
@@ -85,6 +102,8 @@ public sealed class FaultCluster : IAsyncDisposable
     {
         foreach (var process in _processes.Values)
             process.KillHard();
+        await BrokerLine.DisposeAsync();
+        await RedisLine.DisposeAsync();
         await Database.DisposeAsync();
         await _space.DisposeAsync();
         Directory.Delete(_folder, recursive: true);

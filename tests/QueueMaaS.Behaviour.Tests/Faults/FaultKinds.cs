@@ -24,6 +24,9 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
         ("kill between compute and store", 6, KillBeforeStoreAsync),
         ("kill between store and notify", 6, KillBeforeNotifyAsync),
         ("RabbitMQ restarted", 1, () => cluster.Servers.RestartRabbitMqAsync(CancellationToken.None)),
+        ("RabbitMQ's connections cut", 5, () => CutAsync(cluster.BrokerLine)),
+        ("RabbitMQ unreachable for two seconds, connections open", 2, () => cluster.BrokerLine.SilenceAsync(TimeSpan.FromSeconds(2))),
+        ("RabbitMQ's disk alarm", 1, AlarmAsync),
         ("a work queue deleted", 2, DeleteQueueAsync),
         ("pointers duplicated and reordered", 8, DuplicateAsync),
         ("a poison message", 6, PoisonAsync),
@@ -31,6 +34,7 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
         ("PostgreSQL connections killed", 8, () => SqlAsync("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")),
         ("a transaction against the order of locks", 5, DeadlockAsync),
         ("Redis flushed", 6, FlushRedisAsync),
+        ("Redis's connections cut", 4, () => CutAsync(cluster.RedisLine)),
         ("Redis stopped and started", 3, () => cluster.Servers.RestartRedisAsync(CancellationToken.None)),
         ("a webhook receiver that hangs", 4, HangingReceiverAsync),
     ];
@@ -101,6 +105,20 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
         }
 
         cluster.Launch(FaultCluster.Notifier);
+    }
+
+    private static Task CutAsync(Proxy line)
+    {
+        line.Cut();
+        return Task.CompletedTask;
+    }
+
+    /// <summary>The broker takes nothing more from publishers until it is over.</summary>
+    private async Task AlarmAsync()
+    {
+        await cluster.Servers.RaiseDiskAlarmAsync(CancellationToken.None);
+        await Task.Delay(random.Next(500, 2000));
+        await cluster.Servers.EndDiskAlarmAsync(CancellationToken.None);
     }
 
     private Task DeleteQueueAsync() => OnBrokerAsync(channel => channel.QueueDeleteAsync("queuemaas.work.inference.normal"));

@@ -33,7 +33,7 @@ internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits l
                 Add(command, ids.ToArray());
                 Add(command, now);
                 Add(command, worker);
-                Add(command, now + lease);
+                Add(command, lease);
                 if (isLimited)
                 {
                     Add(command, limited.Keys.ToArray());
@@ -55,7 +55,7 @@ internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits l
                 await using var command = source.CreateCommand(PostgreSqlStatements.Renew);
                 Add(command, claims.Select(claim => claim.Id).ToArray());
                 Add(command, claims.Select(claim => claim.Fence).ToArray());
-                Add(command, time.GetUtcNow() + lease);
+                Add(command, lease);
                 return (await ReadAsync(command, row => new JobClaim(row.GetString(0), row.GetInt64(1)), token)).ToHashSet();
             },
             cancellationToken);

@@ -34,7 +34,7 @@ internal static class PostgreSqlStatements
 
     public const string Known = $"SELECT {JobColumns.All} FROM jobs WHERE id = ANY($1) OR idempotency_key = ANY($2) OR unique_key = ANY($3)";
 
-    // $1 ids, $2 now, $3 worker, $4 lease until
+    // $1 ids, $2 now, $3 worker, $4 lease. Leases are told by the database's clock alone: a worker whose own clock is wrong would hold jobs for hours, or not at all.
     public const string Claim =
         $"""
         WITH free AS (
@@ -65,14 +65,14 @@ internal static class PostgreSqlStatements
     // Claims of several workers for limited tenants are taken one after the other, so that each counts what the others took.
     public const string LockLimits = "SELECT pg_advisory_xact_lock(7126305317)";
 
-    // $1 ids, $2 fences, $3 lease until
+    // $1 ids, $2 fences, $3 lease
     public const string Renew =
         """
         WITH standing AS (
             SELECT j.id, j.fence FROM jobs j JOIN unnest($1::text[], $2::bigint[]) AS c(id, fence) ON c.id = j.id AND c.fence = j.fence
             WHERE j.id = ANY($1) AND j.state = 'Running' ORDER BY j.id COLLATE "C" FOR UPDATE OF j
         ), renewed AS (
-            UPDATE jobs SET lease_until = $3 WHERE id = ANY(ARRAY(SELECT id FROM standing))
+            UPDATE jobs SET lease_until = clock_timestamp() + $3 WHERE id = ANY(ARRAY(SELECT id FROM standing))
         )
         SELECT id, fence FROM standing
         """;
@@ -118,7 +118,7 @@ internal static class PostgreSqlStatements
     private const string Claimed =
         $"""
         claimed AS (
-            UPDATE jobs j SET state = 'Running', sequence = sequence + 1, attempt = attempt + 1, fence = fence + 1, started_at = $2, lease_owner = $3, lease_until = $4
+            UPDATE jobs j SET state = 'Running', sequence = sequence + 1, attempt = attempt + 1, fence = fence + 1, started_at = $2, lease_owner = $3, lease_until = clock_timestamp() + $4
             WHERE j.id = ANY(ARRAY(SELECT id FROM free)) RETURNING j.*
         ), told AS (
             INSERT INTO job_events (job_id, sequence, type, at, attempt, by, silent)
