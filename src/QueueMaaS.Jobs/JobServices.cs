@@ -33,6 +33,7 @@ public static class JobServices
         services.AddSingleton<JobEstimator>();
         services.AddSingleton<FileImporter>();
         services.AddSingleton<GateCheck>();
+        services.AddSingleton<Rollouts>();
         services.AddSingleton<Access.KeyOffice>();
         return services;
     }
@@ -42,6 +43,7 @@ public static class JobServices
     {
         services.AddHostedService<Scheduler>();
         services.AddHostedService<Cleaner>();
+        services.AddHostedService<RolloutKeeper>();
         return services;
     }
 
