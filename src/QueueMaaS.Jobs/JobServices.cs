@@ -34,6 +34,7 @@ public static class JobServices
         services.AddSingleton<FileImporter>();
         services.AddSingleton<GateCheck>();
         services.AddSingleton<Rollouts>();
+        services.AddSingleton<DriftMonitors>();
         services.AddSingleton<Access.KeyOffice>();
         return services;
     }
@@ -43,7 +44,7 @@ public static class JobServices
     {
         services.AddHostedService<Scheduler>();
         services.AddHostedService<Cleaner>();
-        services.AddHostedService<RolloutKeeper>();
+        services.AddHostedService<WatchKeeper>();
         return services;
     }
 
