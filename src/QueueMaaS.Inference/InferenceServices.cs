@@ -3,11 +3,14 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Inference.BatchJobs;
+using QueueMaaS.Inference.Drift;
 using QueueMaaS.Inference.Evaluation;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation.Texts;
+using QueueMaaS.Inference.Promotion;
 using QueueMaaS.Inference.Sessions;
+using QueueMaaS.Inference.Traffic;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Submission;
@@ -21,7 +24,10 @@ public static class InferenceServices
     {
         services.AddSingleton<ISubmissionCheck, InferenceSubmissionCheck>();
         services.AddSingleton<ISubmissionCheck, BatchSubmissionCheck>();
-        services.AddSingleton<ISubmissionCheck, EvaluationSubmissionCheck>();
+        services.AddSingleton<EvaluationSubmissionCheck>();
+        services.AddSingleton<ISubmissionCheck>(static provider => provider.GetRequiredService<EvaluationSubmissionCheck>());
+        services.AddSingleton<ISubmissionCheck, PromotionSubmissionCheck>();
+        services.AddSingleton<ISubmissionCheck, BaselineSubmissionCheck>();
         services.AddSingleton<IModelInspector, OnnxModelInspector>();
         services.TryAddSingleton<TokenizerCache>();
         services.TryAddSingleton<BatchSummaries>();
@@ -38,6 +44,10 @@ public static class InferenceServices
         services.TryAddSingleton<TokenizerCache>();
         services.AddSingleton<Predictor>();
         services.AddHostedService<LoadReporter>();
+        services.AddSingleton<ShadowRunner>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ShadowRunner>());
+        services.AddSingleton<ServedTraffic>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ServedTraffic>());
         services.AddSingleton<OpenArchives>();
         services.AddSingleton<BatchSources>();
         services.AddSingleton<DatasetTables>();
@@ -46,7 +56,10 @@ public static class InferenceServices
         services.AddSingleton<IJobExecutor, InferenceJobExecutor>();
         services.AddSingleton<IJobExecutor, BatchJobExecutor>();
         services.AddSingleton<IJobExecutor, ChunkJobExecutor>();
+        services.AddSingleton<Evaluator>();
         services.AddSingleton<IJobExecutor, EvaluationJobExecutor>();
+        services.AddSingleton<IJobExecutor, PromotionJobExecutor>();
+        services.AddSingleton<IJobExecutor, BaselineJobExecutor>();
         return services;
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.DeadLetters;
+using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Execution;
@@ -31,6 +32,9 @@ public static class JobServices
         services.AddSingleton<DeadLetterOffice>();
         services.AddSingleton<JobEstimator>();
         services.AddSingleton<FileImporter>();
+        services.AddSingleton<GateCheck>();
+        services.AddSingleton<Rollouts>();
+        services.AddSingleton<DriftMonitors>();
         services.AddSingleton<Access.KeyOffice>();
         return services;
     }
@@ -42,6 +46,7 @@ public static class JobServices
         services.AddHostedService<Cleaner>();
         services.AddSingleton<ArtifactCleaner>();
         services.AddHostedService(provider => provider.GetRequiredService<ArtifactCleaner>());
+        services.AddHostedService<WatchKeeper>();
         return services;
     }
 

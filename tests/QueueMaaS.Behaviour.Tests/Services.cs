@@ -119,3 +119,27 @@ public sealed class Embedded_evaluations(EmbeddedService service) : EvaluationCa
 
 [Collection("servers")]
 public sealed class Servers_evaluations(ServersService service) : EvaluationCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_gates(EmbeddedService service) : GateCases(service);
+
+[Collection("servers")]
+public sealed class Servers_gates(ServersService service) : GateCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_rollouts(EmbeddedService service) : RolloutCases(service);
+
+[Collection("servers")]
+public sealed class Servers_rollouts(ServersService service) : RolloutCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_shadows(EmbeddedService service) : ShadowCases(service);
+
+[Collection("servers")]
+public sealed class Servers_shadows(ServersService service) : ShadowCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_drift(EmbeddedService service) : DriftCases(service);
+
+[Collection("servers")]
+public sealed class Servers_drift(ServersService service) : DriftCases(service);

@@ -31,6 +31,8 @@ internal static class TrialJobs
         var training = plan.Training();
         training["dataset"] = dataset;
         training.Remove("deploy");
+        training.Remove("gate");
+        training.Remove("monitor");
         training["trial"] = JsonSerializer.SerializeToNode(new TrialSettings { Sweep = sweep, Number = 0, ProbeMinutes = plan.Input.Search.Minutes }, QueueMaaSJson.Relaxed);
         return training.ToJsonString(QueueMaaSJson.Relaxed);
     }
@@ -78,7 +80,12 @@ internal static class TrialJobs
         if (training["recipe"]?.GetValue<string>() is { } named && RecipeBook.Default.Require(named) is var recipe)
             training["recipe"] = $"{recipe.Name}@{recipe.Version}";
         if (!keepsAlias)
+        {
             training.Remove("deploy");
+            training.Remove("gate");
+            training.Remove("monitor");
+        }
+
         // Of a trial its last state is enough: that is where it goes on, and what is exported of the best one.
         var checkpoints = training["checkpoints"] as System.Text.Json.Nodes.JsonObject ?? [];
         if (checkpoints.Parent is null)
