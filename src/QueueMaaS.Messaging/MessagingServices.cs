@@ -25,6 +25,8 @@ public static class MessagingServices
         services.Configure<UsageTelemetryOptions>(telemetry => telemetry.Enabled = false);
         services.AddMassTransit(bus =>
         {
+            // MassTransit's own check: whether this process's consumers run.
+            bus.ConfigureHealthCheckOptions(health => health.Name = "bus");
             bus.AddConsumer<SubmitJobConsumer>();
             bus.AddConsumer<WorkConsumer>();
             if (options.RabbitMq is { } address)
@@ -60,6 +62,7 @@ public static class MessagingServices
         if (options.RabbitMq is { } broker)
         {
             services.AddSingleton(_ => new RabbitConnection(broker));
+            services.AddHealthChecks().AddCheck<BrokerHealth>("broker");
             services.AddSingleton<RabbitPublisher>();
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());
             services.AddSingleton<IEventPublisher>(provider => provider.GetRequiredService<RabbitPublisher>());

@@ -1,8 +1,9 @@
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using QueueMaaS.Api;
+using QueueMaaS.Api.Health;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Health;
 using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Access;
@@ -13,6 +14,7 @@ using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
 using QueueMaaS.Storage.Database;
+using QueueMaaS.Telemetry;
 using QueueMaaS.Training;
 using QueueMaaS.Training.Jobs;
 using QueueMaaS.Training.Sweeps;
@@ -45,7 +47,8 @@ public static partial class QueueMaaSHost
         builder.Services.AddQueueMaaSJobs();
         builder.Services.AddInferenceChecks().AddTrainingChecks();
         builder.Services.AddQueueMaaSHealth();
-        builder.Services.AddHealthChecks().AddCheck<DatabaseHealth>("database").AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
+        AddHealthChecks(builder.Services, storage);
+        builder.Services.AddQueueMaaSTelemetry(builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>() ?? new TelemetryOptions(), roles);
         AddRoles(builder.Services, roles, builder.Configuration, bus);
 
         adapt?.Invoke(builder.Services);
@@ -84,27 +87,24 @@ public static partial class QueueMaaSHost
     public static async Task PrepareDatabaseAsync(WebApplication app, CancellationToken cancellationToken)
     {
         var options = app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value;
-        await using var context = await app.Services.GetRequiredService<IDbContextFactory<QueueMaaSDbContext>>().CreateDbContextAsync(cancellationToken);
-        await RefuseNewerAsync(context, cancellationToken);
-        if (options.MigrateAtStart ?? options.PostgreSql is null)
-        {
-            await context.Database.MigrateAsync(cancellationToken);
+        var schema = app.Services.GetRequiredService<DatabaseSchema>();
+        var state = await schema.ReadAsync(cancellationToken);
+        // An older program on a newer schema could write rows that the newer one cannot read.
+        if (state.Newer is [var newer, ..])
+            throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has the migration `{newer}`, which this one does not know). Run that version or a later one; going back needs a restored backup.");
+        if (state.Pending.Count == 0)
             return;
-        }
-
-        var pending = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).ToArray();
-        if (pending.Length > 0)
-            throw new SettingsException($"The database lacks {pending.Length} migration(s), from `{pending[0]}` on. Run `queuemaas migrate` with the same settings first, or set Storage__MigrateAtStart=true.");
+        if (!(options.MigrateAtStart ?? options.PostgreSql is null))
+            throw new SettingsException($"The database lacks {state.Pending.Count} migration(s), from `{state.Pending[0]}` on. Run `queuemaas migrate` with the same settings first, or set Storage__MigrateAtStart=true.");
+        await schema.UpdateAsync(cancellationToken);
     }
 
-    /// <summary>An older program on a newer schema could write rows that the newer one cannot read.</summary>
-    private static async Task RefuseNewerAsync(QueueMaaSDbContext context, CancellationToken cancellationToken)
+    private static void AddHealthChecks(IServiceCollection services, StorageOptions storage)
     {
-        if (!await context.Database.CanConnectAsync(cancellationToken))
-            return;
-        var known = context.Database.GetMigrations().ToHashSet(StringComparer.Ordinal);
-        if ((await context.Database.GetAppliedMigrationsAsync(cancellationToken)).FirstOrDefault(applied => !known.Contains(applied)) is { } newer)
-            throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has the migration `{newer}`, which this one does not know). Run that version or a later one; going back needs a restored backup.");
+        services.AddSingleton<ClockHealth>();
+        var checks = services.AddHealthChecks().AddCheck<DatabaseHealth>("database").AddCheck<DiskHealth>("disk").AddCheck<ClockHealth>("clock");
+        if (storage.Redis is not null)
+            checks.AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
     }
 
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)
@@ -120,6 +120,8 @@ public static partial class QueueMaaSHost
         services.AddOptions<TrainingOptions>().Bind(configuration.GetSection(TrainingOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<SweepOptions>().Bind(configuration.GetSection(SweepOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<TelemetryOptions>().Bind(configuration.GetSection(TelemetryOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<HealthOptions>().Bind(configuration.GetSection(HealthOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
             .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();
     }
@@ -166,6 +168,8 @@ public static partial class QueueMaaSHost
 
     private static void ConfigureLogging(ILoggingBuilder logging, IConfiguration configuration)
     {
+        // Each look at an ill part would be a line, or several; the journal says it once.
+        logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         if (configuration.GetSection("Logging:LogLevel").Exists())
             return;
         logging.SetMinimumLevel(LogLevel.Information);

@@ -104,6 +104,9 @@ public sealed class WorkerProcess
             ["Logging:LogLevel:Microsoft"] = "Critical",
             ["Logging:LogLevel:MassTransit"] = "None",
         };
+        // What a test sets itself wins.
+        foreach (var (name, value) in settings)
+            own[name] = value;
         foreach (var (name, value) in own)
             start.Environment[name.Replace(":", "__", StringComparison.Ordinal)] = value;
         _process = Process.Start(start)!;
