@@ -78,6 +78,12 @@ public static class MessagingServices
         return services;
     }
 
+    /// <summary>
+    /// Gives MassTransit this program's log. It keeps the first one that it meets in a process, so that a second program there, as in tests, would write to the log of the first,
+    /// and fail once that is disposed.
+    /// </summary>
+    public static void UseQueueMaaSBusLog(this IServiceProvider services) => LogContext.ConfigureCurrentLogContext(services.GetRequiredService<Microsoft.Extensions.Logging.ILoggerFactory>());
+
     private static void ConfigureMessages(IBusFactoryConfigurator bus)
     {
         bus.ConfigureJsonSerializerOptions(json =>

@@ -1,7 +1,7 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Microsoft.Extensions.Options;
 using QueueMaaS.Api.Health;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Storage.Database;
 
 namespace QueueMaaS.Health;
@@ -10,7 +10,7 @@ namespace QueueMaaS.Health;
 /// Whether this machine's clock can be trusted: leases, due times and deadlines of all processes are compared by their own clocks. It is held against the database's (PostgreSQL),
 /// and against the time that has passed since the last look by the monotonic clock, which no correction moves.
 /// </summary>
-internal sealed class ClockHealth(IDbContextFactory<QueueMaaSDbContext> contexts, TimeProvider time, IOptionsMonitor<HealthOptions> options) : IHealthCheck
+internal sealed class ClockHealth(IDbContextFactory<QueueMaaSDbContext> contexts, TimeProvider time, CurrentOptions<HealthOptions> options) : IHealthCheck
 {
     // A jump is told for this long; after it everybody lives by the new time.
     private static readonly TimeSpan JumpIsTold = TimeSpan.FromMinutes(5);
@@ -20,7 +20,7 @@ internal sealed class ClockHealth(IDbContextFactory<QueueMaaSDbContext> contexts
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
-        var most = options.CurrentValue.MaxClockOffset;
+        var most = options.Value.MaxClockOffset;
         var data = new Dictionary<string, object>();
         if (await OffsetAsync(cancellationToken) is { } offset)
         {

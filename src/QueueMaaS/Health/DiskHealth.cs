@@ -1,12 +1,13 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Api.Health;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Storage;
 
 namespace QueueMaaS.Health;
 
 /// <summary>Whether there is room where data sets, models and results are written.</summary>
-internal sealed class DiskHealth(IOptions<StorageOptions> storage, IOptionsMonitor<HealthOptions> options) : IHealthCheck
+internal sealed class DiskHealth(IOptions<StorageOptions> storage, CurrentOptions<HealthOptions> options) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -15,9 +16,9 @@ internal sealed class DiskHealth(IOptions<StorageOptions> storage, IOptionsMonit
             var folder = Directory.CreateDirectory(storage.Value.DataFolder).FullName;
             var free = new DriveInfo(folder).AvailableFreeSpace;
             var data = new Dictionary<string, object> { [HealthJournal.DiskFree] = (double)free };
-            return Task.FromResult(free >= options.CurrentValue.MinFreeBytes
+            return Task.FromResult(free >= options.Value.MinFreeBytes
                 ? HealthCheckResult.Healthy(data: data)
-                : HealthCheckResult.Degraded($"The disk of the data folder is nearly full: {Size(free)} free, less than Health:MinFreeBytes ({Size(options.CurrentValue.MinFreeBytes)}). Uploads, trainings and results fail once it is full: shorten Jobs:Retention, delete data sets and models, or give it more room.", data: data));
+                : HealthCheckResult.Degraded($"The disk of the data folder is nearly full: {Size(free)} free, less than Health:MinFreeBytes ({Size(options.Value.MinFreeBytes)}). Uploads, trainings and results fail once it is full: shorten Jobs:Retention, delete data sets and models, or give it more room.", data: data));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

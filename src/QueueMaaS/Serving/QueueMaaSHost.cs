@@ -2,6 +2,7 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 using QueueMaaS.Api;
 using QueueMaaS.Api.Health;
 using QueueMaaS.Client;
+using QueueMaaS.Configuration;
 using QueueMaaS.Contracts;
 using QueueMaaS.Health;
 using QueueMaaS.Inference;
@@ -24,7 +25,7 @@ namespace QueueMaaS.Serving;
 /// <summary>Puts a process together from its roles and settings.</summary>
 public static partial class QueueMaaSHost
 {
-    private const string DefaultUrl = "http://127.0.0.1:8080";
+    internal const string DefaultUrl = "http://127.0.0.1:8080";
 
     /// <summary>Builds the program, ready to start.</summary>
     /// <param name="args">Settings as <c>--Section:Name=value</c>; they win over environment variables and appsettings.json.</param>
@@ -33,6 +34,8 @@ public static partial class QueueMaaSHost
     public static WebApplication Build(string[] args, Action<IServiceCollection>? adapt = null)
     {
         var builder = WebApplication.CreateBuilder(args);
+        SettingSources.AddSecretFiles(builder.Configuration);
+        SettingsCheck.Refuse(builder.Configuration);
         ConfigureLogging(builder.Logging, builder.Configuration);
         var roles = RolesText.Parse(builder.Configuration["Roles"]);
         var storage = builder.Configuration.GetSection(StorageOptions.Section).Get<StorageOptions>() ?? new StorageOptions();
@@ -54,6 +57,7 @@ public static partial class QueueMaaSHost
         adapt?.Invoke(builder.Services);
 
         var app = builder.Build();
+        app.Services.UseQueueMaaSBusLog();
         app.MapQueueMaaSHealth();
         if (roles.HasFlag(Roles.Api))
             app.MapQueueMaaSApi();
@@ -74,8 +78,6 @@ public static partial class QueueMaaSHost
             return;
         }
 
-        if (!Uri.TryCreate(grpc, UriKind.Absolute, out var address) || address.Scheme != Uri.UriSchemeHttp)
-            throw new SettingsException("OpenInference:GrpcUrl must be an address such as http://0.0.0.0:8001.");
         // Endpoints of the configuration replace the plain addresses, so all are put there; they are bound in the order of their names.
         var endpoints = urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(static (url, index) => new KeyValuePair<string, string?>($"Kestrel:Endpoints:Http{index}:Url", url));
@@ -107,23 +109,24 @@ public static partial class QueueMaaSHost
             checks.AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
     }
 
+    /// <summary>What the catalogue checks by its text before anything is built is what the parts are given here.</summary>
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)
     {
-        services.AddOptions<StorageOptions>().Bind(configuration.GetSection(StorageOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<BusOptions>().Bind(configuration.GetSection(BusOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<ImportOptions>().Bind(configuration.GetSection(ImportOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));
-        services.AddOptions<AccessOptions>().Bind(configuration.GetSection(AccessOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<TrainingOptions>().Bind(configuration.GetSection(TrainingOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<SweepOptions>().Bind(configuration.GetSection(SweepOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<TelemetryOptions>().Bind(configuration.GetSection(TelemetryOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<HealthOptions>().Bind(configuration.GetSection(HealthOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
-            .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();
+        services.Configure<StorageOptions>(configuration.GetSection(StorageOptions.Section));
+        services.Configure<BusOptions>(configuration.GetSection(BusOptions.Section));
+        services.Configure<JobOptions>(configuration.GetSection(JobOptions.Section));
+        services.Configure<ImportOptions>(configuration.GetSection(ImportOptions.Section));
+        services.Configure<TenantsOptions>(configuration.GetSection(TenantsOptions.Section));
+        services.Configure<AccessOptions>(configuration.GetSection(AccessOptions.Section));
+        services.Configure<ApiOptions>(configuration.GetSection(ApiOptions.Section));
+        services.Configure<InferenceOptions>(configuration.GetSection(InferenceOptions.Section));
+        services.Configure<TrainingOptions>(configuration.GetSection(TrainingOptions.Section));
+        services.Configure<SweepOptions>(configuration.GetSection(SweepOptions.Section));
+        services.Configure<OpenInferenceOptions>(configuration.GetSection(OpenInferenceOptions.Section));
+        services.Configure<WebhookOptions>(configuration.GetSection(WebhookOptions.Section));
+        services.Configure<TelemetryOptions>(configuration.GetSection(TelemetryOptions.Section));
+        services.Configure<HealthOptions>(configuration.GetSection(HealthOptions.Section));
+        services.AddHostedService<SettingsReloader>();
     }
 
     private static void AddRoles(IServiceCollection services, Roles roles, IConfiguration configuration, BusOptions bus)
@@ -162,8 +165,24 @@ public static partial class QueueMaaSHost
     {
         if (roles != Roles.All && (bus.RabbitMq is null || storage.PostgreSql is null))
             throw new SettingsException("A process with some of the roles needs others beside it, and they meet in RabbitMQ and PostgreSQL: set Bus__RabbitMq and Storage__PostgreSql, or run all roles (leave Roles out) for the embedded default.");
-        if (bus.RabbitMq is not null && (!Uri.TryCreate(bus.RabbitMq, UriKind.Absolute, out var address) || address.Scheme is not ("amqp" or "amqps" or "rabbitmq" or "rabbitmqs")))
-            throw new SettingsException("Bus:RabbitMq must be an address such as amqp://user:password@host:5672/.");
+        try
+        {
+            _ = new Npgsql.NpgsqlConnectionStringBuilder(storage.PostgreSql);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new SettingsException($"Storage:PostgreSql is not a connection string such as `Host=…;Database=queuemaas;Username=…;Password=…`: {exception.Message}");
+        }
+
+        try
+        {
+            if (storage.Redis is not null)
+                _ = StackExchange.Redis.ConfigurationOptions.Parse(storage.Redis);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new SettingsException($"Storage:Redis is not a connection string such as `host:6379,password=…`: {exception.Message}");
+        }
     }
 
     private static void ConfigureLogging(ILoggingBuilder logging, IConfiguration configuration)

@@ -1,13 +1,16 @@
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using QueueMaaS.Jobs.Settings;
 
 namespace QueueMaaS.Telemetry;
 
 /// <summary>Where traces, metrics and logs are sent (configuration section <c>Telemetry</c>). <c>/metrics</c> is served in any case.</summary>
-public sealed class TelemetryOptions : IValidatableObject
+public sealed class TelemetryOptions
 {
     public const string Section = "Telemetry";
 
     /// <summary>An OpenTelemetry collector, such as <c>http://collector:4317</c>. Default: none, and nothing is sent anywhere.</summary>
+    [Address("http://collector:4317", "http", "https")]
     public string? OtlpEndpoint { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
     /// <summary>How it is spoken to: <c>grpc</c> (port 4317 as a rule) or <c>http/protobuf</c> (4318; the signals' paths, <c>/v1/traces</c> and so on, are added to the address). Default <c>grpc</c>.</summary>
@@ -15,6 +18,7 @@ public sealed class TelemetryOptions : IValidatableObject
     public string OtlpProtocol { get; set; } = "grpc";
 
     /// <summary>Headers of each request, <c>name=value</c> with commas between, such as a collector's key. Default: none.</summary>
+    [PasswordPropertyText(true)]
     public string? OtlpHeaders { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
     /// <summary>Send spans. Default yes.</summary>
@@ -37,11 +41,4 @@ public sealed class TelemetryOptions : IValidatableObject
     /// <summary>The name under which this deployment appears (<c>service.name</c>). Default <c>queuemaas</c>.</summary>
     [Required, StringLength(100)]
     public string ServiceName { get; set; } = "queuemaas";
-
-    /// <inheritdoc/>
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
-    {
-        if (OtlpEndpoint is not null && (!Uri.TryCreate(OtlpEndpoint, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https")))
-            yield return new ValidationResult("The field OtlpEndpoint must be an address such as http://collector:4317.", [nameof(OtlpEndpoint)]);
-    }
 }
