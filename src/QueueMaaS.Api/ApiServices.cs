@@ -39,6 +39,10 @@ public static class ApiServices
         });
         services.AddHealthChecks();
         services.AddSingleton<KeyRing>();
+        services.AddSingleton<TokenReader>();
+        services.AddCors();
+        services.AddOptions<Microsoft.AspNetCore.Cors.Infrastructure.CorsOptions>().Configure<IOptions<ApiOptions>>(static (cors, api) => cors.AddDefaultPolicy(policy => policy
+            .WithOrigins(api.Value.CorsOrigins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("Location", "Retry-After", "Preference-Applied").SetPreflightMaxAge(TimeSpan.FromHours(1))));
         return services;
     }
 
@@ -54,8 +58,12 @@ public static class ApiServices
 
     public static void MapQueueMaaSHealth(this WebApplication app)
     {
+        app.UseMiddleware<ResponseHeaders>();
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        // Before the gate: a browser asks without a key first whether it may send one.
+        if (app.Services.GetRequiredService<IOptions<ApiOptions>>().Value.CorsOrigins.Length > 0)
+            app.UseCors();
         app.UseMiddleware<AccessGate>();
         app.MapHealth();
         var metrics = app.MapPrometheusScrapingEndpoint("/metrics");

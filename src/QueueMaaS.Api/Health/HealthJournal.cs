@@ -27,11 +27,15 @@ public sealed partial class HealthJournal : IHealthCheckPublisher, IDisposable
         _logger = logger;
         _meter.CreateObservableGauge("queuemaas_health", ObserveParts, description: "Each part as this process finds it: 1 healthy, 0.5 works with a loss, 0 ill.");
         Figure("queuemaas_disk_free_bytes", DiskFree, "By", "Free space on the disk of the data folder.");
+        Figure("queuemaas_certificate_left_seconds", CertificateLeft, "s", "How long the server's certificate that ends first still holds.");
         Figure("queuemaas_clock_offset_seconds", ClockOffset, "s", "How far this machine's clock is ahead of the database's (PostgreSQL).");
     }
 
     /// <summary>Names under which checks hand over figures that are metrics too.</summary>
     public const string DiskFree = "freeBytes";
+
+    /// <inheritdoc cref="DiskFree"/>
+    public const string CertificateLeft = "leftSeconds";
 
     /// <inheritdoc cref="DiskFree"/>
     public const string ClockOffset = "offsetSeconds";

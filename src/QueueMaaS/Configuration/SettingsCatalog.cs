@@ -3,6 +3,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
 using QueueMaaS.Api;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Health;
 using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
@@ -26,7 +27,7 @@ public static class SettingsCatalog
     public static IReadOnlyList<(string Section, Type Options)> Sections { get; } =
     [
         (StorageOptions.Section, typeof(StorageOptions)), (BusOptions.Section, typeof(BusOptions)), (JobOptions.Section, typeof(JobOptions)), (TenantsOptions.Section, typeof(TenantsOptions)),
-        (ApiOptions.Section, typeof(ApiOptions)), (AccessOptions.Section, typeof(AccessOptions)), (WebhookOptions.Section, typeof(WebhookOptions)), (ImportOptions.Section, typeof(ImportOptions)),
+        (ApiOptions.Section, typeof(ApiOptions)), (AccessOptions.Section, typeof(AccessOptions)), (TokenOptions.Section, typeof(TokenOptions)), (WebhookOptions.Section, typeof(WebhookOptions)), (ImportOptions.Section, typeof(ImportOptions)),
         (InferenceOptions.Section, typeof(InferenceOptions)), (OpenInferenceOptions.Section, typeof(OpenInferenceOptions)), (TrainingOptions.Section, typeof(TrainingOptions)), (SweepOptions.Section, typeof(SweepOptions)),
         (TelemetryOptions.Section, typeof(TelemetryOptions)), (HealthOptions.Section, typeof(HealthOptions)),
     ];

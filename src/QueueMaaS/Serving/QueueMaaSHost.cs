@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using QueueMaaS.Api;
+using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Health;
 using QueueMaaS.Client;
 using QueueMaaS.Configuration;
@@ -41,7 +42,12 @@ public static partial class QueueMaaSHost
         var storage = builder.Configuration.GetSection(StorageOptions.Section).Get<StorageOptions>() ?? new StorageOptions();
         var bus = builder.Configuration.GetSection(BusOptions.Section).Get<BusOptions>() ?? new BusOptions();
         CheckTogether(roles, storage, bus);
+        if (builder.Configuration.GetSection(TokenOptions.Section).Get<TokenOptions>()?.Contradiction() is { } contradiction)
+            throw new SettingsException(contradiction);
+        var certificates = ServerCertificates.Find(builder.Configuration);
+        ServerCertificates.Refuse(certificates, TimeProvider.System.GetUtcNow());
         Listen(builder);
+        builder.WebHost.ConfigureKestrel(static kestrel => kestrel.AddServerHeader = false);
         // What a stop must wait for: jobs handed back, then the bus closed.
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
 
@@ -51,6 +57,8 @@ public static partial class QueueMaaSHost
         builder.Services.AddInferenceChecks().AddTrainingChecks();
         builder.Services.AddQueueMaaSHealth();
         AddHealthChecks(builder.Services, storage);
+        if (certificates.Count > 0)
+            builder.Services.AddHealthChecks().Add(new HealthCheckRegistration("certificate", provider => new CertificateHealth(certificates, provider.GetRequiredService<TimeProvider>()), failureStatus: null, tags: null));
         builder.Services.AddQueueMaaSTelemetry(builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>() ?? new TelemetryOptions(), roles);
         AddRoles(builder.Services, roles, builder.Configuration, bus);
 
@@ -118,6 +126,7 @@ public static partial class QueueMaaSHost
         services.Configure<ImportOptions>(configuration.GetSection(ImportOptions.Section));
         services.Configure<TenantsOptions>(configuration.GetSection(TenantsOptions.Section));
         services.Configure<AccessOptions>(configuration.GetSection(AccessOptions.Section));
+        services.Configure<TokenOptions>(configuration.GetSection(TokenOptions.Section));
         services.Configure<ApiOptions>(configuration.GetSection(ApiOptions.Section));
         services.Configure<InferenceOptions>(configuration.GetSection(InferenceOptions.Section));
         services.Configure<TrainingOptions>(configuration.GetSection(TrainingOptions.Section));
