@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using QueueMaaS.Jobs.Settings;
 
 namespace QueueMaaS.Api;
 
@@ -18,4 +19,8 @@ public sealed class ApiOptions
     /// <summary>A silent event stream sends a comment this often, so that proxies keep it open. Default 15 s.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan StreamHeartbeat { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Web pages of these origins may call the API from a browser (CORS), with keys or tokens in headers; never with cookies. Default: none.</summary>
+    [Address("https://app.example.org", "https", "http")]
+    public string[] CorsOrigins { get; set; } = [];
 }

@@ -1,25 +1,21 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Diagnostics.HealthChecks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
-using OpenTelemetry.Metrics;
-using OpenTelemetry.Resources;
 using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Batches;
 using QueueMaaS.Api.Deployment;
 using QueueMaaS.Api.Evaluation;
+using QueueMaaS.Api.Health;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
 using QueueMaaS.Api.Models;
 using QueueMaaS.Api.OpenAi;
 using QueueMaaS.Api.Training;
 using QueueMaaS.Contracts;
-using QueueMaaS.Inference.Batching;
 using QueueMaaS.Jobs.Access;
-using QueueMaaS.Jobs.Execution;
 using Scalar.AspNetCore;
 
 namespace QueueMaaS.Api;
@@ -35,13 +31,19 @@ public static class ApiServices
         services.Configure<RouteHandlerOptions>(options => options.ThrowOnBadRequest = true);
         services.AddExceptionHandler<ProblemResponses>();
         services.ConfigureHttpJsonOptions(options => QueueMaaSJson.Apply(options.SerializerOptions));
+        services.AddSingleton<HealthJournal>();
+        services.AddSingleton<IHealthCheckPublisher>(provider => provider.GetRequiredService<HealthJournal>());
+        services.AddOptions<HealthCheckPublisherOptions>().Configure<IOptions<HealthOptions>>((publisher, health) =>
+        {
+            publisher.Delay = TimeSpan.FromSeconds(1);
+            publisher.Period = health.Value.CheckEvery;
+        });
         services.AddHealthChecks();
         services.AddSingleton<KeyRing>();
-        services.AddOpenTelemetry().ConfigureResource(resource => resource.AddService("queuemaas")).WithMetrics(metrics => metrics
-            .AddMeter(JobTelemetry.Name, InferenceMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "System.Runtime")
-            .AddView("queuemaas_batch_size", new ExplicitBucketHistogramConfiguration { Boundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] })
-            .AddView("queuemaas_*_seconds", new ExplicitBucketHistogramConfiguration { Boundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 120, 600, 3600] })
-            .AddPrometheusExporter());
+        services.AddSingleton<TokenReader>();
+        services.AddCors();
+        services.AddOptions<Microsoft.AspNetCore.Cors.Infrastructure.CorsOptions>().Configure<IOptions<ApiOptions>>(static (cors, api) => cors.AddDefaultPolicy(policy => policy
+            .WithOrigins(api.Value.CorsOrigins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("Location", "Retry-After", "Preference-Applied").SetPreflightMaxAge(TimeSpan.FromHours(1))));
         return services;
     }
 
@@ -57,11 +59,14 @@ public static class ApiServices
 
     public static void MapQueueMaaSHealth(this WebApplication app)
     {
+        app.UseMiddleware<ResponseHeaders>();
         app.UseExceptionHandler();
         app.UseStatusCodePages();
+        // Before the gate: a browser asks without a key first whether it may send one.
+        if (app.Services.GetRequiredService<IOptions<ApiOptions>>().Value.CorsOrigins.Length > 0)
+            app.UseCors();
         app.UseMiddleware<AccessGate>();
-        app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false, ResponseWriter = WriteAsync }).WithTags("Operations").WithOpenAccess();
-        app.MapHealthChecks("/health/ready", new HealthCheckOptions { ResponseWriter = WriteAsync }).WithTags("Operations").WithOpenAccess();
+        app.MapHealth();
         var metrics = app.MapPrometheusScrapingEndpoint("/metrics");
         if (app.Services.GetRequiredService<IOptions<AccessOptions>>().Value.ProtectMetrics)
             metrics.WithScope(AccessScopes.Read);
@@ -96,12 +101,4 @@ public static class ApiServices
             .DisableDefaultFonts().DisableTelemetry().DisableAgent().DisableMcp().HideDeveloperTools()).WithOpenAccess();
         app.MapGet("/", () => Results.Redirect("/docs")).ExcludeFromDescription().WithOpenAccess();
     }
-
-    private static Task WriteAsync(HttpContext http, HealthReport report) => http.Response.WriteAsJsonAsync(
-        new
-        {
-            status = report.Status.ToString().ToLowerInvariant(),
-            checks = report.Entries.ToDictionary(entry => entry.Key, entry => new { status = entry.Value.Status.ToString().ToLowerInvariant(), entry.Value.Description }),
-        },
-        QueueMaaSJson.Relaxed);
 }

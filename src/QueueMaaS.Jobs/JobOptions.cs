@@ -67,6 +67,7 @@ public sealed class JobOptions
     public TimeSpan ShutdownGrace { get; set; } = TimeSpan.FromSeconds(5);
 
     /// <summary>By final state (<c>Succeeded</c>, <c>Failed</c>, <c>Cancelled</c>, <c>Expired</c>): how long ended jobs are kept, with their results. Default: succeeded, cancelled and expired 30 days, failed 90 days; zero keeps them for ever.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "36500.00:00:00")]
     public Dictionary<Contracts.JobState, TimeSpan> Retention { get; set; } = [];
 
     /// <summary>Artifacts that nothing names any more (files of deleted jobs, uploads that no job used) are deleted when nobody has used them for this time. Default 7 days; zero keeps them for ever.</summary>
@@ -82,11 +83,14 @@ public sealed class KindOptions
     public int? MaxAttempts { get; set; }
 
     /// <summary>An attempt that takes longer is stopped. Default: none.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "365.00:00:00")]
     public TimeSpan? Timeout { get; set; }
 
     /// <summary>The first retry waits at most this long. Default: the general setting.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "1.00:00:00")]
     public TimeSpan? RetryBase { get; set; }
 
     /// <summary>No retry waits longer. Default: the general setting.</summary>
+    [Range(typeof(TimeSpan), "00:00:00", "7.00:00:00")]
     public TimeSpan? RetryMax { get; set; }
 }

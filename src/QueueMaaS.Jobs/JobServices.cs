@@ -9,6 +9,7 @@ using QueueMaaS.Jobs.Leasing;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Retention;
 using QueueMaaS.Jobs.Scheduling;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Jobs.Submission;
 using QueueMaaS.Jobs.Tenants;
 
@@ -19,6 +20,7 @@ public static class JobServices
     /// <summary>What every role needs: submission, dispatch, the sweeper, waiting.</summary>
     public static IServiceCollection AddQueueMaaSJobs(this IServiceCollection services)
     {
+        services.AddSingleton(typeof(CurrentOptions<>));
         services.AddSingleton<WebhookTargets>();
         services.AddSingleton<IWebhookTargetPolicy>(provider => provider.GetRequiredService<WebhookTargets>());
         services.AddSingleton<TenantLimits>();

@@ -25,6 +25,8 @@ public static class MessagingServices
         services.Configure<UsageTelemetryOptions>(telemetry => telemetry.Enabled = false);
         services.AddMassTransit(bus =>
         {
+            // MassTransit's own check: whether this process's consumers run.
+            bus.ConfigureHealthCheckOptions(health => health.Name = "bus");
             bus.AddConsumer<SubmitJobConsumer>();
             bus.AddConsumer<WorkConsumer>();
             if (options.RabbitMq is { } address)
@@ -64,6 +66,7 @@ public static class MessagingServices
         if (options.RabbitMq is { } broker)
         {
             services.AddSingleton(_ => new RabbitConnection(broker, options.Nodes));
+            services.AddHealthChecks().AddCheck<BrokerHealth>("broker");
             services.AddSingleton<RabbitPublisher>();
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());
             services.AddSingleton<IEventPublisher>(provider => provider.GetRequiredService<RabbitPublisher>());
@@ -78,6 +81,12 @@ public static class MessagingServices
             services.AddHostedService<EventRelay>();
         return services;
     }
+
+    /// <summary>
+    /// Gives MassTransit this program's log. It keeps the first one that it meets in a process, so that a second program there, as in tests, would write to the log of the first,
+    /// and fail once that is disposed.
+    /// </summary>
+    public static void UseQueueMaaSBusLog(this IServiceProvider services) => LogContext.ConfigureCurrentLogContext(services.GetRequiredService<Microsoft.Extensions.Logging.ILoggerFactory>());
 
     private static void ConfigureMessages(IBusFactoryConfigurator bus)
     {

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using QueueMaaS.Jobs.Settings;
 
 namespace QueueMaaS.OpenInference;
 
@@ -12,5 +13,6 @@ public sealed class OpenInferenceOptions
     public int MaxRequestBytes { get; set; } = 64 << 20;
 
     /// <summary>Where gRPC listens (HTTP/2 without TLS), such as <c>http://0.0.0.0:8001</c>. Default: none, and only HTTP is served.</summary>
-    public string? GrpcUrl { get; set; }
+    [Address("http://0.0.0.0:8001", "http")]
+    public string? GrpcUrl { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 
 namespace QueueMaaS.Storage;
@@ -12,9 +13,11 @@ public sealed class StorageOptions
     public string DataFolder { get; set; } = "queuemaas-data";
 
     /// <summary>PostgreSQL connection string. Default: none, and SQLite in the data folder is used.</summary>
+    [PasswordPropertyText(true)]
     public string? PostgreSql { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
     /// <summary>Redis connection string, such as <c>localhost:6379</c>. Default: none, and signals stay within the process.</summary>
+    [PasswordPropertyText(true)]
     public string? Redis { get; set => field = string.IsNullOrWhiteSpace(value) ? null : value; }
 
     /// <summary>An upload in parts of which nothing more arrives is forgotten after this time. Default 1 day.</summary>

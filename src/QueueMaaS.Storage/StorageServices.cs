@@ -33,6 +33,7 @@ public static class StorageServices
         services.TryAddSingleton(TimeProvider.System);
         services.AddDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
         services.AddSingleton<DatabaseSession>();
+        services.AddSingleton<DatabaseSchema>();
         services.AddSingleton(provider => new JobStore(
             provider.GetRequiredService<DatabaseSession>(), provider.GetRequiredService<IJobPipeline>(), provider.GetRequiredService<DispatchInbox>(), provider.GetRequiredService<IJobSignals>(),
             provider.GetRequiredService<IJobCache>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStore>>()));

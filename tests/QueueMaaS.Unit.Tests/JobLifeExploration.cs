@@ -31,6 +31,7 @@ internal sealed class JobLifeExploration : IAsyncDisposable
         services.AddLogging();
         services.AddSingleton<TimeProvider>(_time);
         services.AddOptions<TenantsOptions>();
+        services.AddSingleton(typeof(Jobs.Settings.CurrentOptions<>));
         services.AddSingleton<TenantLimits>();
         services.AddSingleton<DispatchInbox>();
         services.AddQueueMaaSStorage(new StorageOptions { DataFolder = _folder });

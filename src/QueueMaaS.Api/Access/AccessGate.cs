@@ -11,7 +11,7 @@ namespace QueueMaaS.Api.Access;
 /// Stands before every route of every role: finds out who calls, and whether the route's decision (<see cref="RequiresScopeAttribute"/>) lets them in. A route without a decision is for administrators.
 /// While no key was ever made (and <c>Api:RequireKeys</c> is not set) everybody is trusted, and may name a tenant.
 /// </summary>
-internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, IAuditTrail audit, TimeProvider time, ILogger<AccessGate> logger)
+internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, TokenReader tokens, IAuditTrail audit, TimeProvider time, ILogger<AccessGate> logger)
 {
     private const string Bearer = "Bearer ";
     private const string KeyHeader = "X-Api-Key";
@@ -44,7 +44,7 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, IAu
     private async ValueTask<ClaimsPrincipal> AdmitAsync(HttpContext http, RouteEndpoint endpoint)
     {
         var named = http.Request.Headers.TryGetValue(BusNames.TenantHeader, out var header) ? header.ToString() : null;
-        if (!await keys.AreNeededAsync(http.RequestAborted))
+        if (!tokens.IsOn && !await keys.AreNeededAsync(http.RequestAborted))
         {
             if (named is not null && !Identifiers.IsName(named))
                 throw new ProblemException(ProblemCodes.InvalidValue, $"`{BusNames.TenantHeader}` must be a name: 1 to 64 of lower-case letters, digits and - _ .", ("path", BusNames.TenantHeader));
@@ -52,19 +52,27 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, IAu
         }
 
         var text = TextOf(http.Request) ?? throw new ProblemException(ProblemCodes.KeyMissing, $"This service asks for a key: send it as `Authorization: Bearer qm_…` or `{KeyHeader}: qm_…`. Its administrator makes keys with `queuemaas keys create`.");
-        var key = await keys.FindAsync(text, http.RequestAborted) ?? throw new ProblemException(ProblemCodes.KeyInvalid, "The key is unknown, or it has expired or was revoked. Ask the service's administrator for a new one.");
-        var scopes = key.Scopes.Split(' ');
+        var caller = await IdentifyAsync(text, http.RequestAborted);
+        var scopes = caller.Scopes;
         IReadOnlyList<string> wanted = endpoint.Metadata.GetMetadata<RequiresScopeAttribute>()?.AnyOf ?? [AccessScopes.Admin];
         if (!scopes.Any(wanted.Contains))
         {
             throw new ProblemException(
-                ProblemCodes.ScopeMissing, $"{http.Request.Method} {http.Request.Path} needs a key with the scope {string.Join(" or ", wanted.Select(static scope => $"`{scope}`"))}; this one has {string.Join(", ", scopes.Select(static scope => $"`{scope}`"))}.",
+                ProblemCodes.ScopeMissing, $"{http.Request.Method} {http.Request.Path} needs a caller with the scope {string.Join(" or ", wanted.Select(static scope => $"`{scope}`"))}; this one has {string.Join(", ", scopes.Select(static scope => $"`{scope}`"))}.",
                 ("wanted", wanted), ("scopes", scopes));
         }
 
-        return named is null || named == key.Tenant
-            ? Principal(key.Tenant, $"key {key.Id}")
+        return named is null || named == caller.Tenant
+            ? Principal(caller.Tenant, caller.Name)
             : throw new ProblemException(ProblemCodes.TenantForbidden, $"The key belongs to another tenant than the one in `{BusNames.TenantHeader}`. Leave the header out: the key says whose it is.");
+    }
+
+    private async ValueTask<Identity> IdentifyAsync(string text, CancellationToken cancellationToken)
+    {
+        if (tokens.IsOn && TokenReader.LooksLikeOne(text))
+            return await tokens.ReadAsync(text, cancellationToken);
+        var key = await keys.FindAsync(text, cancellationToken) ?? throw new ProblemException(ProblemCodes.KeyInvalid, "The key is unknown, or it has expired or was revoked. Ask the service's administrator for a new one.");
+        return new Identity(key.Tenant, $"key {key.Id}", key.Scopes.Split(' '));
     }
 
     private static string? TextOf(HttpRequest request)

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Life;
 
@@ -12,17 +13,22 @@ internal sealed partial class JobGauges : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
     private readonly IJobStore _store;
+    private readonly PredictedCosts _costs;
     private readonly TimeProvider _time;
     private readonly ILogger<JobGauges> _logger;
     private readonly Meter _meter = new(JobTelemetry.Name);
+    private IReadOnlyList<JobBacklog> _backlog = [];
     private IReadOnlyDictionary<(JobKind Kind, JobState State), int> _counts = new Dictionary<(JobKind, JobState), int>();
 
-    public JobGauges(IJobStore store, TimeProvider time, ILogger<JobGauges> logger)
+    public JobGauges(IJobStore store, PredictedCosts costs, TimeProvider time, ILogger<JobGauges> logger)
     {
         _store = store;
+        _costs = costs;
         _time = time;
         _logger = logger;
         _meter.CreateObservableGauge("queuemaas_jobs", Observe, description: "Unfinished jobs by kind and state.");
+        _meter.CreateObservableGauge("queuemaas_queue_oldest_seconds", () => ByKind(kind => _backlog.Where(part => part.Kind == kind).Select(part => (_time.GetUtcNow() - part.OldestDueAt).TotalSeconds).Append(0).Max()), "s", "How long the queued job that waits for longest has been due, by kind.");
+        _meter.CreateObservableGauge("queuemaas_queue_predicted_seconds", () => ByKind(kind => _backlog.Where(part => part.Kind == kind).Sum(part => part.Count * _costs.Of(part.Kind, part.Tenant, part.Model))), "s", "Computing time that the queued jobs will probably take on one worker, by kind.");
     }
 
     public override void Dispose()
@@ -39,6 +45,7 @@ internal sealed partial class JobGauges : BackgroundService
             try
             {
                 _counts = await _store.CountAsync(stoppingToken);
+                _backlog = await _store.BacklogAsync(stoppingToken);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
@@ -47,6 +54,9 @@ internal sealed partial class JobGauges : BackgroundService
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }
+
+    private static IEnumerable<Measurement<double>> ByKind(Func<JobKind, double> read) =>
+        Enum.GetValues<JobKind>().Select(kind => new Measurement<double>(read(kind), new KeyValuePair<string, object?>("kind", kind.ToString().ToLowerInvariant())));
 
     private IEnumerable<Measurement<int>> Observe()
     {

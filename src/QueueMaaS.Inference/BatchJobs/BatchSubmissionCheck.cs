@@ -73,10 +73,8 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
             throw new ProblemException(ProblemCodes.JobNotFound, $"`retryOf` names the batch job `{id}`, which there is not.", ("jobId", id), ("path", "input.retryOf"));
         if (earlier.FinishedAt is null)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"Batch job `{id}` is {earlier.State.ToString().ToLowerInvariant()}; items are retried of one that has ended.", ("state", earlier.State));
-        var failed = earlier.State == JobState.Succeeded
-            ? JsonSerializer.Deserialize<BatchOutput>(earlier.Output!, QueueMaaSJson.Relaxed)!.Failed
-            : earlier.Progress is { } progress ? JsonSerializer.Deserialize<BatchProgress>(progress, QueueMaaSJson.Relaxed)!.Failed : 0;
-        if (failed == 0)
+        // What had failed of one that was stopped is found out when the job begins: its chunks have to be joined for it.
+        if (earlier.State == JobState.Succeeded && JsonSerializer.Deserialize<BatchOutput>(earlier.Output!, QueueMaaSJson.Relaxed)!.Failed == 0)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"No item of batch job `{id}` has failed, so there is nothing to retry.", ("jobId", id));
         return Merge(SubmissionReader.ReadInput<BatchInput>(JsonElement.Parse(earlier.Input)), retry);
     }

@@ -27,12 +27,12 @@ public sealed class InferenceMetrics : IDisposable
         _size = _meter.CreateHistogram<int>("queuemaas_batch_size", "rows", "Rows computed together.");
         _queue = _meter.CreateHistogram<double>("queuemaas_batch_queue_seconds", "s", "Time a request waited before its computation started.");
         _compute = _meter.CreateHistogram<double>("queuemaas_batch_compute_seconds", "s", "Time a batch took to compute.");
-        _again = _meter.CreateCounter<long>("queuemaas_batch_runs_again_total", "runs", "Further runs to find the request that made its batch fail.");
-        _failed = _meter.CreateCounter<long>("queuemaas_batch_requests_failed_total", "requests", "Requests that failed or were refused, by code.");
-        _reused = _meter.CreateCounter<long>("queuemaas_answers_reused_total", "requests", "Requests answered without a computation of their own: shared with one in flight, or cached.");
+        _again = _meter.CreateCounter<long>("queuemaas_batch_runs_again", description: "Further runs to find the request that made its batch fail.");
+        _failed = _meter.CreateCounter<long>("queuemaas_batch_requests_failed", description: "Requests that failed or were refused, by code.");
+        _reused = _meter.CreateCounter<long>("queuemaas_answers_reused", description: "Requests answered without a computation of their own: shared with one in flight, or cached.");
         Gauge("queuemaas_batch_queue_rows", "rows", "Rows queued.", static s => s.Rows);
         Gauge("queuemaas_batch_queue_bytes", "By", "Memory held by queued tensors.", static s => s.Bytes);
-        Gauge("queuemaas_batch_queue_requests", "requests", "Requests queued or waiting for room.", static s => s.Requests);
+        Gauge("queuemaas_batch_queue_requests", null, "Requests queued or waiting for room.", static s => s.Requests);
         Gauge("queuemaas_batch_limit_rows", "rows", "Most rows in a batch: as set, or as chosen for the latency target.", static s => s.BatchSize);
         Gauge("queuemaas_batch_limit_delay_seconds", "s", "Longest wait for batch-mates: as set, or as chosen for the latency target.", static s => s.Delay.TotalSeconds);
         Gauge("queuemaas_batch_cost_row_seconds", "s", "What each row adds to a batch, fitted to measured batches.", static s => s.Cost?.PerRow);
@@ -78,7 +78,7 @@ public sealed class InferenceMetrics : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _meter.Dispose();
 
-    private void Gauge(string name, string unit, string description, Func<BatcherState, double?> read) =>
+    private void Gauge(string name, string? unit, string description, Func<BatcherState, double?> read) =>
         _meter.CreateObservableGauge(name, () => Observe(read), unit, description);
 
     private IEnumerable<Measurement<double>> Observe(Func<BatcherState, double?> read)

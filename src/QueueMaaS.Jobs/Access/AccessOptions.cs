@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 
 namespace QueueMaaS.Jobs.Access;
@@ -15,6 +16,7 @@ public sealed class AccessOptions
 
     /// <summary>A secret text that key hashes are made with, so that the table alone is of no use. Default: made at random, in the file <c>key-pepper</c> of the data folder.</summary>
     [StringLength(1024, MinimumLength = 32)]
+    [PasswordPropertyText(true)]
     public string? KeyPepper { get; set => field = string.IsNullOrEmpty(value) ? null : value; }
 
     /// <summary>A key that was found is remembered this long, so a revocation made elsewhere works after this time at the latest. Default 5 s.</summary>

@@ -16,11 +16,14 @@ public sealed partial class PredictedCosts(IModelCatalog models, ILoadBoard boar
     /// <summary>A guess for what no worker has measured yet.</summary>
     public static double Guess(JobKind kind) => kind switch { JobKind.Inference => 0.001, JobKind.Chunk => 0.1, JobKind.Batch or JobKind.Sweep => 0.01, _ => 60 };
 
-    public double Of(JobPointer pointer)
+    public double Of(JobPointer pointer) => Of(pointer.Kind, pointer.Tenant, pointer.Model);
+
+    /// <summary>What one job of this kind, tenant and model will probably cost.</summary>
+    public double Of(JobKind kind, string tenant, string? named)
     {
-        if (pointer.Kind != JobKind.Inference || pointer.Model is not { } model)
-            return Guess(pointer.Kind);
-        var key = (pointer.Tenant, model);
+        if (kind != JobKind.Inference || named is not { } model)
+            return Guess(kind);
+        var key = (tenant, model);
         var known = _known.GetOrAdd(key, static _ => new Known(Guess(JobKind.Inference), 0));
         if ((known.At == 0 || time.GetElapsedTime(known.At) > Fresh) && _known.TryUpdate(key, known with { At = time.GetTimestamp() }, known))
             _ = LookAsync(key);

@@ -37,7 +37,11 @@ public sealed partial class Sweeper(IJobStore store, DispatchInbox dispatch, IOp
     {
         var count = await store.SweepAsync(cancellationToken);
         if (count.LeasesExpired > 0)
+        {
+            Execution.JobTelemetry.RecordExpiredLeases(count.LeasesExpired);
             LogLeasesExpired(logger, count.LeasesExpired);
+        }
+
         foreach (var pointer in count.Queued)
             dispatch.Add(pointer);
         for (var groups = 0; groups < MostGroups; groups++)

@@ -71,10 +71,10 @@ public sealed partial class JobRunner : IAsyncDisposable
         if (end.State == JobState.Retrying)
             await LogRetryAsync(job, end);
         lease.End();
-        JobTelemetry.RecordEnd(job, end, _time.GetUtcNow());
+        JobTelemetry.RecordEnd(job, end, _time.GetUtcNow(), activity);
         if (!await StoreAsync(end))
         {
-            JobTelemetry.StaleWrites.Add(1);
+            JobTelemetry.RecordStaleWrite();
             LogStale(_logger, job.Id, end.State, job.Fence);
         }
     }
@@ -159,7 +159,7 @@ public sealed partial class JobRunner : IAsyncDisposable
     {
         if (!await _store.ReportAsync(job.Claim, report, cancellationToken))
         {
-            JobTelemetry.StaleWrites.Add(1);
+            JobTelemetry.RecordStaleWrite();
             throw new OperationCanceledException($"The claim on job {job.Id} no longer stands.");
         }
     }

@@ -81,12 +81,23 @@ public interface IJobStore : IJobEvents
 
     Task<IReadOnlyDictionary<(JobKind Kind, JobState State), int>> CountAsync(CancellationToken cancellationToken);
 
+    /// <summary>What is queued now, added up by kind, tenant and model.</summary>
+    Task<IReadOnlyList<JobBacklog>> BacklogAsync(CancellationToken cancellationToken);
+
     /// <summary>How many jobs of the tenant wait: scheduled, queued or retrying; counted up to <paramref name="most"/>.</summary>
     Task<int> CountWaitingAsync(string tenant, int most, CancellationToken cancellationToken);
 
     /// <summary>The group with its counts; null if unknown.</summary>
     Task<JobGroup?> FindGroupAsync(string tenant, string id, CancellationToken cancellationToken);
 }
+
+/// <summary>Queued jobs that share kind, tenant and model.</summary>
+/// <param name="Kind">Their kind.</param>
+/// <param name="Tenant">Whose they are.</param>
+/// <param name="Model">The model they name; null where they name none.</param>
+/// <param name="Count">How many.</param>
+/// <param name="OldestDueAt">When the one that waits for longest was due.</param>
+public sealed record JobBacklog(JobKind Kind, string Tenant, string? Model, int Count, DateTimeOffset OldestDueAt);
 
 /// <summary>Queues, by kind, that can be stopped and let go on.</summary>
 public interface IQueueControl

@@ -121,6 +121,7 @@ public sealed partial class WebhookNotifier : BackgroundService
             if (pause > TimeSpan.Zero)
                 _paused[target] = _time.GetUtcNow() + pause;
             Conclude(delivery, attempt, pause);
+            JobTelemetry.RecordWebhook(delivery.State, _time.GetElapsedTime(started), attempt.Error, activity);
             await _store.RecordTryAsync(delivery, attempt, _options.DisableAfter, stoppingToken);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !stoppingToken.IsCancellationRequested)

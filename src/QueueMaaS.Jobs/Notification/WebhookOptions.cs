@@ -1,4 +1,7 @@
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Settings;
 
 namespace QueueMaaS.Jobs.Notification;
 
@@ -8,6 +11,8 @@ public sealed class WebhookOptions
     public const string Section = "Webhooks";
 
     /// <summary>Signs webhooks of jobs that bring no secret, <c>whsec_</c> + base64. Default: none, and such webhooks are refused at submission.</summary>
+    [PasswordPropertyText(true)]
+    [WebhookSecret]
     public string? Secret { get; set; }
 
     /// <summary>Allow private, loopback and link-local targets. Default no: a producer could otherwise reach the service's own network.</summary>
@@ -38,10 +43,19 @@ public sealed class WebhookOptions
     public int MaxOutputChars { get; set; } = 64 * 1024;
 
     /// <summary>Waits between tries, each lengthened by up to a fifth at random; after the last one the delivery has failed. Default as in Standard Webhooks: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.</summary>
-    [MinLength(1)]
+    [MinLength(1), Range(typeof(TimeSpan), "00:00:00", "30.00:00:00")]
     public TimeSpan[] RetrySchedule { get; set; } =
     [
         TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(30), TimeSpan.FromHours(2), TimeSpan.FromHours(5),
         TimeSpan.FromHours(10), TimeSpan.FromHours(14), TimeSpan.FromHours(20), TimeSpan.FromHours(24),
     ];
+}
+
+/// <summary>The value must be a secret of Standard Webhooks.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class WebhookSecretAttribute : SettingRuleAttribute
+{
+    public override string Allowed => "`whsec_` and base64 of 24 to 64 bytes";
+
+    public override bool IsValid(object? value) => value is null || WebhookSignature.IsSecret(value as string);
 }

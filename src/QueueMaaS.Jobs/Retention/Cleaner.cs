@@ -1,13 +1,13 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Settings;
 
 namespace QueueMaaS.Jobs.Retention;
 
 /// <summary>Deletes ended jobs when their time of keeping is over, a few at a time, so that no statement holds many rows for long.</summary>
-public sealed partial class Cleaner(IJobStore store, IOptions<JobOptions> options, TimeProvider time, ILogger<Cleaner> logger) : BackgroundService
+public sealed partial class Cleaner(IJobStore store, CurrentOptions<JobOptions> options, TimeProvider time, ILogger<Cleaner> logger) : BackgroundService
 {
     private const int Group = 500;
     private const int MostGroups = 20;
@@ -24,10 +24,7 @@ public sealed partial class Cleaner(IJobStore store, IOptions<JobOptions> option
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        var shortest = Default.Keys.Select(KeptFor).Where(kept => kept > TimeSpan.Zero).DefaultIfEmpty(Every).Min();
-        // Who keeps jobs for seconds wants them gone after seconds.
-        var every = shortest < Every ? (shortest < Shortest ? Shortest : shortest) : Every;
-        using var timer = new PeriodicTimer(every, time);
+        using var timer = new PeriodicTimer(Period(), time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try
@@ -39,7 +36,17 @@ public sealed partial class Cleaner(IJobStore store, IOptions<JobOptions> option
             {
                 LogFailed(logger, exception.Message);
             }
+
+            // The settings may have changed.
+            timer.Period = Period();
         }
+    }
+
+    private TimeSpan Period()
+    {
+        var shortest = Default.Keys.Select(KeptFor).Where(kept => kept > TimeSpan.Zero).DefaultIfEmpty(Every).Min();
+        // Who keeps jobs for seconds wants them gone after seconds.
+        return shortest < Every ? (shortest < Shortest ? Shortest : shortest) : Every;
     }
 
     private TimeSpan KeptFor(JobState state) => options.Value.Retention.TryGetValue(state, out var kept) ? kept : Default[state];

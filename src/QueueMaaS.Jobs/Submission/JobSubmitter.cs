@@ -57,6 +57,8 @@ public sealed class JobSubmitter : IAsyncDisposable
                 ("jobId", outcome.Job.Id));
         }
 
+        if (outcome.Kind == AcceptKind.New)
+            Execution.JobTelemetry.RecordAccepted(outcome.Job.Kind);
         if (outcome.Kind == AcceptKind.New && outcome.Job.State == JobState.Queued)
             _dispatch.Add(JobPointer.To(outcome.Job));
         return outcome;
@@ -92,8 +94,10 @@ public sealed class JobSubmitter : IAsyncDisposable
             var accepted = await Task.WhenAll(group.Select(child => _accept.AddAsync(ToChild(parent, child.Id, child.Input, kind, maxAttempts ?? parent.MaxAttempts), cancellationToken)));
             foreach (var outcome in accepted)
             {
-                if (outcome.Kind == AcceptKind.New)
-                    _dispatch.Add(JobPointer.To(outcome.Job));
+                if (outcome.Kind != AcceptKind.New)
+                    continue;
+                Execution.JobTelemetry.RecordAccepted(kind);
+                _dispatch.Add(JobPointer.To(outcome.Job));
             }
         }
     }

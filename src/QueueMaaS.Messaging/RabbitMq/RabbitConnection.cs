@@ -18,6 +18,16 @@ internal sealed class RabbitConnection(string address, IReadOnlyList<string> nod
         return await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true), cancellationToken);
     }
 
+    /// <summary>Where the broker is, without who we are there.</summary>
+    public string Authority { get; } = new Uri(address).Authority.Split('@')[^1];
+
+    /// <summary>The broker's version, as it introduced itself.</summary>
+    public async Task<string> ServerVersionAsync(CancellationToken cancellationToken)
+    {
+        var connection = await ConnectAsync(cancellationToken);
+        return connection.ServerProperties?.TryGetValue("version", out var version) == true && version is byte[] text ? System.Text.Encoding.UTF8.GetString(text) : "unknown";
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_connection is not null)

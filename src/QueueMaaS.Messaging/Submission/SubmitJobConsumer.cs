@@ -1,9 +1,11 @@
+using System.Diagnostics;
 using System.Text.Json;
 using MassTransit;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Submission;
 
@@ -20,17 +22,22 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
 
     public async Task Consume(ConsumeContext<SubmitJob> context)
     {
+        using var activity = JobTelemetry.StartSubmission(Header(context, "traceparent"));
         try
         {
             var submission = SubmissionReader.Read(Unwrap(context.ReceiveContext.GetBody()), options.Value.MaxSubmissionBytes);
             // Without an id of its own, the message's id makes a redelivery the same job.
             if (submission.Id is null && MessageId(context) is { } messageId)
                 submission = submission with { Id = messageId };
-            var outcome = await SubmitAsync(submission, Origin(context), context.CancellationToken);
+            // Below this span where spans are made, else below the producer's own.
+            var outcome = await SubmitAsync(submission, Origin(context, activity?.Id), context.CancellationToken);
+            activity?.SetTag("queuemaas.job_id", outcome.Job.Id);
             await ReplyAsync(context, new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null));
         }
         catch (ProblemException exception) when (!CanWait(exception))
         {
+            JobTelemetry.RecordUnprocessable(exception.Problem.Code);
+            activity?.SetStatus(ActivityStatusCode.Error, exception.Problem.Message).SetTag("error.type", exception.Problem.Code);
             LogRefused(logger, exception.Problem.Code, exception.Problem.Message);
             await ReplyAsync(context, new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, exception.Problem));
             throw;
@@ -76,9 +83,9 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
     /// <summary>A part that is away is waited for. A tenant beyond its limits is refused: waiting here it would hold up the others; its message is kept in the unprocessable queue, to be replayed.</summary>
     private static bool CanWait(ProblemException exception) => exception.IsTransient && exception.Problem.Code is not (ProblemCodes.QuotaExceeded or ProblemCodes.RateLimited);
 
-    private static SubmissionOrigin Origin(ConsumeContext context) => new(Header(context, BusNames.TenantHeader) is { Length: > 0 } tenant ? tenant : DefaultTenant)
+    private static SubmissionOrigin Origin(ConsumeContext context, string? span) => new(Header(context, BusNames.TenantHeader) is { Length: > 0 } tenant ? tenant : DefaultTenant)
     {
-        TraceParent = Header(context, "traceparent"),
+        TraceParent = span ?? Header(context, "traceparent"),
     };
 
     private static string? Header(ConsumeContext context, string name) => context.ReceiveContext.TransportHeaders.TryGetHeader(name, out var value)

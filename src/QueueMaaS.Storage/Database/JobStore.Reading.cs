@@ -63,6 +63,11 @@ public sealed partial class JobStore
                 .GroupBy(job => new { job.Kind, job.State }).Select(group => new { group.Key, Count = group.Count() }).ToListAsync(cancellationToken))
             .ToDictionary(group => (group.Key.Kind, group.Key.State), group => group.Count), cancellationToken);
 
+    public Task<IReadOnlyList<JobBacklog>> BacklogAsync(CancellationToken cancellationToken) => _database.ReadAsync<IReadOnlyList<JobBacklog>>(
+        async context => await context.Jobs.Where(job => job.State == JobState.Queued).GroupBy(job => new { job.Kind, job.Tenant, job.Model })
+            .Select(group => new JobBacklog(group.Key.Kind, group.Key.Tenant, group.Key.Model, group.Count(), group.Min(job => job.DueAt))).ToListAsync(cancellationToken),
+        cancellationToken);
+
     public Task<int> CountWaitingAsync(string tenant, int most, CancellationToken cancellationToken) => _database.ReadAsync(
         context => context.Jobs.Where(job => job.Tenant == tenant && job.Kind != JobKind.Chunk && (job.State == JobState.Scheduled || job.State == JobState.Queued || job.State == JobState.Retrying))
             .Take(most).CountAsync(cancellationToken),

@@ -4,12 +4,12 @@ using QueueMaaS.Serving;
 
 namespace QueueMaaS.Commands;
 
-/// <summary>The command line: <c>serve</c>, <c>migrate</c>, <c>health</c>, <c>keys</c>, <c>demo</c>, <c>perf</c>. What a command does not know goes to the settings.</summary>
+/// <summary>The command line: <c>serve</c>, <c>migrate</c>, <c>config</c>, <c>backup</c>, <c>restore</c>, <c>health</c>, <c>keys</c>, <c>demo</c>, <c>perf</c>. What a command does not know goes to the settings.</summary>
 internal static class CommandLine
 {
     public static RootCommand Create() => new("QueueMaaS: train, deploy and run models through a queue")
     {
-        Serve(), Migrate(), Health(), KeysCommand.Create(GuardAsync), Demo(), PerfCommand.Create(GuardAsync),
+        Serve(), MigrateCommand.Create(GuardAsync), ConfigCommand.Create(GuardAsync), BackupCommand.Create(GuardAsync), BackupCommand.CreateRestore(GuardAsync), Health(), KeysCommand.Create(GuardAsync), Demo(), PerfCommand.Create(GuardAsync),
     };
 
     private static Command Serve()
@@ -22,18 +22,6 @@ internal static class CommandLine
             var app = QueueMaaSHost.Build(Settings(result, ("Roles", result.GetValue(roles))));
             await QueueMaaSHost.PrepareDatabaseAsync(app, cancellationToken);
             await app.RunAsync(cancellationToken);
-        }, cancellationToken));
-        return command;
-    }
-
-    private static Command Migrate()
-    {
-        var command = new Command("migrate", "Bring the configured database up to date.") { TreatUnmatchedTokensAsErrors = false };
-        command.SetAction((result, cancellationToken) => GuardAsync(async () =>
-        {
-            await using var app = QueueMaaSHost.Build(Settings(result, ("Storage:MigrateAtStart", "true"), ("Roles", "all")));
-            await QueueMaaSHost.PrepareDatabaseAsync(app, cancellationToken);
-            Console.WriteLine("The database is up to date.");
         }, cancellationToken));
         return command;
     }

@@ -1,8 +1,11 @@
-using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using QueueMaaS.Api;
+using QueueMaaS.Api.Access;
+using QueueMaaS.Api.Health;
 using QueueMaaS.Client;
+using QueueMaaS.Configuration;
 using QueueMaaS.Contracts;
+using QueueMaaS.Health;
 using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Access;
@@ -14,6 +17,7 @@ using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
 using QueueMaaS.Storage.Database;
+using QueueMaaS.Telemetry;
 using QueueMaaS.Training;
 using QueueMaaS.Training.Jobs;
 using QueueMaaS.Training.Sweeps;
@@ -23,7 +27,7 @@ namespace QueueMaaS.Serving;
 /// <summary>Puts a process together from its roles and settings.</summary>
 public static partial class QueueMaaSHost
 {
-    private const string DefaultUrl = "http://127.0.0.1:8080";
+    internal const string DefaultUrl = "http://127.0.0.1:8080";
 
     /// <summary>Builds the program, ready to start.</summary>
     /// <param name="args">Settings as <c>--Section:Name=value</c>; they win over environment variables and appsettings.json.</param>
@@ -32,12 +36,19 @@ public static partial class QueueMaaSHost
     public static WebApplication Build(string[] args, Action<IServiceCollection>? adapt = null)
     {
         var builder = WebApplication.CreateBuilder(args);
+        SettingSources.AddSecretFiles(builder.Configuration);
+        SettingsCheck.Refuse(builder.Configuration);
         ConfigureLogging(builder.Logging, builder.Configuration);
         var roles = RolesText.Parse(builder.Configuration["Roles"]);
         var storage = builder.Configuration.GetSection(StorageOptions.Section).Get<StorageOptions>() ?? new StorageOptions();
         var bus = builder.Configuration.GetSection(BusOptions.Section).Get<BusOptions>() ?? new BusOptions();
         CheckTogether(roles, storage, bus);
+        if (builder.Configuration.GetSection(TokenOptions.Section).Get<TokenOptions>()?.Contradiction() is { } contradiction)
+            throw new SettingsException(contradiction);
+        var certificates = ServerCertificates.Find(builder.Configuration);
+        ServerCertificates.Refuse(certificates, TimeProvider.System.GetUtcNow());
         Listen(builder);
+        builder.WebHost.ConfigureKestrel(static kestrel => kestrel.AddServerHeader = false);
         // What a stop must wait for: jobs handed back, then the bus closed.
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
 
@@ -46,12 +57,16 @@ public static partial class QueueMaaSHost
         builder.Services.AddQueueMaaSJobs();
         builder.Services.AddInferenceChecks().AddTrainingChecks();
         builder.Services.AddQueueMaaSHealth();
-        builder.Services.AddHealthChecks().AddCheck<DatabaseHealth>("database").AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
+        AddHealthChecks(builder.Services, storage);
+        if (certificates.Count > 0)
+            builder.Services.AddHealthChecks().Add(new HealthCheckRegistration("certificate", provider => new CertificateHealth(certificates, provider.GetRequiredService<TimeProvider>()), failureStatus: null, tags: null));
+        builder.Services.AddQueueMaaSTelemetry(builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>() ?? new TelemetryOptions(), roles);
         AddRoles(builder.Services, roles, builder.Configuration, bus);
 
         adapt?.Invoke(builder.Services);
 
         var app = builder.Build();
+        app.Services.UseQueueMaaSBusLog();
         app.MapQueueMaaSHealth();
         if (roles.HasFlag(Roles.Api))
             app.MapQueueMaaSApi();
@@ -72,8 +87,6 @@ public static partial class QueueMaaSHost
             return;
         }
 
-        if (!Uri.TryCreate(grpc, UriKind.Absolute, out var address) || address.Scheme != Uri.UriSchemeHttp)
-            throw new SettingsException("OpenInference:GrpcUrl must be an address such as http://0.0.0.0:8001.");
         // Endpoints of the configuration replace the plain addresses, so all are put there; they are bound in the order of their names.
         var endpoints = urls.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(static (url, index) => new KeyValuePair<string, string?>($"Kestrel:Endpoints:Http{index}:Url", url));
@@ -85,47 +98,46 @@ public static partial class QueueMaaSHost
     public static async Task PrepareDatabaseAsync(WebApplication app, CancellationToken cancellationToken)
     {
         var options = app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value;
-        await using var context = await app.Services.GetRequiredService<IDbContextFactory<QueueMaaSDbContext>>().CreateDbContextAsync(cancellationToken);
-        await RefuseNewerAsync(context, cancellationToken);
-        if (options.MigrateAtStart ?? options.PostgreSql is null)
-        {
-            await context.Database.MigrateAsync(cancellationToken);
-            return;
-        }
-
-        var pending = (await context.Database.GetPendingMigrationsAsync(cancellationToken)).ToArray();
-        if (pending.Length > 0)
-            throw new SettingsException($"The database lacks {pending.Length} migration(s), from `{pending[0]}` on. Run `queuemaas migrate` with the same settings first, or set Storage__MigrateAtStart=true.");
-    }
-
-    /// <summary>An older program on a newer schema could write rows that the newer one cannot read.</summary>
-    private static async Task RefuseNewerAsync(QueueMaaSDbContext context, CancellationToken cancellationToken)
-    {
-        if (!await context.Database.CanConnectAsync(cancellationToken))
-            return;
-        var known = context.Database.GetMigrations().ToHashSet(StringComparer.Ordinal);
-        if ((await context.Database.GetAppliedMigrationsAsync(cancellationToken)).FirstOrDefault(applied => !known.Contains(applied)) is { } newer)
+        var schema = app.Services.GetRequiredService<DatabaseSchema>();
+        var state = await schema.ReadAsync(cancellationToken);
+        // An older program on a newer schema could write rows that the newer one cannot read.
+        if (state.Newer is [var newer, ..])
             throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has the migration `{newer}`, which this one does not know). Run that version or a later one; going back needs a restored backup.");
+        if (state.Pending.Count == 0)
+            return;
+        if (!(options.MigrateAtStart ?? options.PostgreSql is null))
+            throw new SettingsException($"The database lacks {state.Pending.Count} migration(s), from `{state.Pending[0]}` on. Run `queuemaas migrate` with the same settings first, or set Storage__MigrateAtStart=true.");
+        await schema.UpdateAsync(cancellationToken);
     }
 
+    private static void AddHealthChecks(IServiceCollection services, StorageOptions storage)
+    {
+        services.AddSingleton<ClockHealth>();
+        var checks = services.AddHealthChecks().AddCheck<DatabaseHealth>("database").AddCheck<DiskHealth>("disk").AddCheck<ClockHealth>("clock");
+        if (storage.Redis is not null)
+            checks.AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
+    }
+
+    /// <summary>What the catalogue checks by its text before anything is built is what the parts are given here.</summary>
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)
     {
-        services.AddOptions<StorageOptions>().Bind(configuration.GetSection(StorageOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<BusOptions>().Bind(configuration.GetSection(BusOptions.Section)).ValidateDataAnnotations()
-            .Validate(options => options.Nodes.All(node => Uri.TryCreate($"amqp://{node}", UriKind.Absolute, out var uri) && uri is { Port: > 0, AbsolutePath: "/" or "" }), "Bus:Nodes must be nodes of the cluster as `host:port`, such as Bus:Nodes:0=rabbit-1:5672.")
-            .Validate(options => options.Nodes.Length == 0 || options.RabbitMq is not null, "Bus:Nodes needs Bus:RabbitMq, which says user, password and virtual host.").ValidateOnStart();
-        services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<ImportOptions>().Bind(configuration.GetSection(ImportOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<DeploymentOptions>().Bind(configuration.GetSection(DeploymentOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));
-        services.AddOptions<AccessOptions>().Bind(configuration.GetSection(AccessOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<InferenceOptions>().Bind(configuration.GetSection(InferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<TrainingOptions>().Bind(configuration.GetSection(TrainingOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<SweepOptions>().Bind(configuration.GetSection(SweepOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<OpenInferenceOptions>().Bind(configuration.GetSection(OpenInferenceOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
-        services.AddOptions<WebhookOptions>().Bind(configuration.GetSection(WebhookOptions.Section)).ValidateDataAnnotations()
-            .Validate(options => options.Secret is null || WebhookSignature.IsSecret(options.Secret), "Webhooks:Secret must be `whsec_` and base64 of 24 to 64 bytes.").ValidateOnStart();
+        services.Configure<StorageOptions>(configuration.GetSection(StorageOptions.Section));
+        services.Configure<BusOptions>(configuration.GetSection(BusOptions.Section));
+        services.Configure<JobOptions>(configuration.GetSection(JobOptions.Section));
+        services.Configure<ImportOptions>(configuration.GetSection(ImportOptions.Section));
+        services.Configure<TenantsOptions>(configuration.GetSection(TenantsOptions.Section));
+        services.Configure<AccessOptions>(configuration.GetSection(AccessOptions.Section));
+        services.Configure<TokenOptions>(configuration.GetSection(TokenOptions.Section));
+        services.Configure<ApiOptions>(configuration.GetSection(ApiOptions.Section));
+        services.Configure<InferenceOptions>(configuration.GetSection(InferenceOptions.Section));
+        services.Configure<TrainingOptions>(configuration.GetSection(TrainingOptions.Section));
+        services.Configure<SweepOptions>(configuration.GetSection(SweepOptions.Section));
+        services.Configure<OpenInferenceOptions>(configuration.GetSection(OpenInferenceOptions.Section));
+        services.Configure<WebhookOptions>(configuration.GetSection(WebhookOptions.Section));
+        services.Configure<DeploymentOptions>(configuration.GetSection(DeploymentOptions.Section));
+        services.Configure<TelemetryOptions>(configuration.GetSection(TelemetryOptions.Section));
+        services.Configure<HealthOptions>(configuration.GetSection(HealthOptions.Section));
+        services.AddHostedService<SettingsReloader>();
     }
 
     private static void AddRoles(IServiceCollection services, Roles roles, IConfiguration configuration, BusOptions bus)
@@ -166,12 +178,32 @@ public static partial class QueueMaaSHost
     {
         if (roles != Roles.All && (bus.RabbitMq is null || storage.PostgreSql is null))
             throw new SettingsException("A process with some of the roles needs others beside it, and they meet in RabbitMQ and PostgreSQL: set Bus__RabbitMq and Storage__PostgreSql, or run all roles (leave Roles out) for the embedded default.");
-        if (bus.RabbitMq is not null && (!Uri.TryCreate(bus.RabbitMq, UriKind.Absolute, out var address) || address.Scheme is not ("amqp" or "amqps" or "rabbitmq" or "rabbitmqs")))
-            throw new SettingsException("Bus:RabbitMq must be an address such as amqp://user:password@host:5672/.");
+        if (bus.Nodes.Length > 0 && bus.RabbitMq is null)
+            throw new SettingsException("Bus:Nodes names the nodes of a cluster, but Bus:RabbitMq is not set, which says user, password and virtual host.");
+        try
+        {
+            _ = new Npgsql.NpgsqlConnectionStringBuilder(storage.PostgreSql);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new SettingsException($"Storage:PostgreSql is not a connection string such as `Host=…;Database=queuemaas;Username=…;Password=…`: {exception.Message}");
+        }
+
+        try
+        {
+            if (storage.Redis is not null)
+                _ = StackExchange.Redis.ConfigurationOptions.Parse(storage.Redis);
+        }
+        catch (ArgumentException exception)
+        {
+            throw new SettingsException($"Storage:Redis is not a connection string such as `host:6379,password=…`: {exception.Message}");
+        }
     }
 
     private static void ConfigureLogging(ILoggingBuilder logging, IConfiguration configuration)
     {
+        // Each look at an ill part would be a line, or several; the journal says it once.
+        logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         if (configuration.GetSection("Logging:LogLevel").Exists())
             return;
         logging.SetMinimumLevel(LogLevel.Information);

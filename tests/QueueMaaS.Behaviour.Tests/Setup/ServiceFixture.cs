@@ -45,8 +45,14 @@ public abstract class ServiceFixture : IAsyncLifetime
         await _app.StartAsync();
         _http = new HttpClient { BaseAddress = new Uri(_app.Urls.First() + "/"), Timeout = TimeSpan.FromMinutes(3) };
         Api = new QueueMaaSClient(_http);
+        if (UploadToken() is { } token)
+            _http.DefaultRequestHeaders.Authorization = new("Bearer", token);
         await Api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), CancellationToken.None);
+        _http.DefaultRequestHeaders.Authorization = null;
     }
+
+    /// <summary>What the first upload is sent with, where the service asks from its start who calls.</summary>
+    protected virtual string? UploadToken() => null;
 
     public async ValueTask DisposeAsync()
     {

@@ -101,12 +101,12 @@ public sealed class WorkerProcess
 {
     private readonly Process _process;
 
-    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings, string? url = null)
+    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings, string? url = null, System.Text.StringBuilder? output = null)
     {
         Roles = roles;
         Url = url ?? $"http://127.0.0.1:{FreePort()}/";
         var program = Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll");
-        var start = new ProcessStartInfo("dotnet", [program, "serve", "--roles", roles]) { UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet", [program, "serve", "--roles", roles]) { UseShellExecute = false, RedirectStandardOutput = output is not null, RedirectStandardError = output is not null };
         var own = new Dictionary<string, string>(settings)
         {
             ["Urls"] = Url,
@@ -120,9 +120,18 @@ public sealed class WorkerProcess
             ["Logging:LogLevel:Microsoft"] = "Critical",
             ["Logging:LogLevel:MassTransit"] = "None",
         };
+        // What a test sets itself wins.
+        foreach (var (name, value) in settings)
+            own[name] = value;
         foreach (var (name, value) in own)
             start.Environment[name.Replace(":", "__", StringComparison.Ordinal)] = value;
         _process = Process.Start(start)!;
+        if (output is null)
+            return;
+        _process.OutputDataReceived += (_, line) => Add(output, line.Data);
+        _process.ErrorDataReceived += (_, line) => Add(output, line.Data);
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
     }
 
     public string Roles { get; }
@@ -139,6 +148,19 @@ public sealed class WorkerProcess
     {
         if (!_process.HasExited)
             _process.Kill();
+    }
+
+    /// <summary>Asks the process to stop (SIGTERM) and waits until it has, with its output read to the end.</summary>
+    public async Task EndAsync()
+    {
+        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        await _process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+    }
+
+    private static void Add(System.Text.StringBuilder output, string? line)
+    {
+        lock (output)
+            output.AppendLine(line);
     }
 
     public async Task WaitUntilReadyAsync(HttpClient http)

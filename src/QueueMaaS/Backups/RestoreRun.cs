@@ -1,0 +1,85 @@
+using System.Security.Cryptography;
+using Microsoft.Data.Sqlite;
+using QueueMaaS.Serving;
+using QueueMaaS.Storage;
+using QueueMaaS.Storage.Database;
+
+namespace QueueMaaS.Backups;
+
+/// <summary>Makes an empty deployment into what a backup holds. Artifacts first, each checked; the database last, so that a restore that was interrupted has none and can be begun again.</summary>
+internal sealed class RestoreRun(StorageOptions options)
+{
+    public async Task<BackupManifest> RunAsync(string folder, DatabaseSchema schema, CancellationToken cancellationToken)
+    {
+        var manifest = await BackupManifest.ReadAsync(folder, cancellationToken);
+        var wanted = options.PostgreSql is null ? BackupManifest.Sqlite : BackupManifest.PostgreSql;
+        if (manifest.Database != wanted)
+            throw new SettingsException($"The backup is of {manifest.Database}, and the settings name {wanted}. A backup is restored to the kind of database that it came from.");
+        if ((await schema.ReadAsync(cancellationToken)).Applied.Count > 0)
+            throw new SettingsException("The database of the settings is in use already. A backup is restored to an empty one: name another database or data folder, or move what is there aside.");
+
+        var data = Directory.CreateDirectory(options.DataFolder).FullName;
+        await CopyArtifactsAsync(Path.Combine(folder, BackupManifest.ArtifactFolder), Path.Combine(data, BackupManifest.ArtifactFolder), manifest, cancellationToken);
+        if (File.Exists(Path.Combine(folder, BackupManifest.PepperFile)))
+            CopyPepper(Path.Combine(folder, BackupManifest.PepperFile), Path.Combine(data, BackupManifest.PepperFile));
+        if (options.PostgreSql is { } postgreSql)
+            await PostgreSqlTools.RestoreAsync(postgreSql, Path.Combine(folder, BackupManifest.PostgreSqlFile), cancellationToken);
+        else
+            RestoreSqlite(Path.Combine(folder, BackupManifest.SqliteFile), Path.Combine(data, BackupManifest.SqliteFile));
+        return manifest;
+    }
+
+    private static async Task CopyArtifactsAsync(string from, string to, BackupManifest manifest, CancellationToken cancellationToken)
+    {
+        var artifacts = BackupManifest.ArtifactsIn(from).ToArray();
+        if (artifacts.Length < manifest.Artifacts)
+            throw new SettingsException($"The backup is not whole: {BackupManifest.FileName} tells of {manifest.Artifacts} artifacts, and {artifacts.Length} are there.");
+        foreach (var artifact in artifacts)
+        {
+            await using (var content = artifact.OpenRead())
+            {
+                if (Convert.ToHexStringLower(await SHA256.HashDataAsync(content, cancellationToken)) != artifact.Name)
+                    throw new SettingsException($"The backup is damaged: the content of {artifact.FullName} does not have the hash that is its name. Nothing was put in use.");
+            }
+
+            var target = Path.Combine(to, artifact.Name[..2], artifact.Name);
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            artifact.CopyTo(target, overwrite: true);
+        }
+    }
+
+    /// <summary>The copy is read through first: a damaged page is found now and not by a job.</summary>
+    private static void RestoreSqlite(string from, string to)
+    {
+        using (var source = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = from, Mode = SqliteOpenMode.ReadOnly, Pooling = false }.ConnectionString))
+        {
+            string verdict;
+            try
+            {
+                source.Open();
+                using var check = source.CreateCommand();
+                check.CommandText = "pragma integrity_check(1)";
+                verdict = (string)check.ExecuteScalar()!;
+            }
+            catch (SqliteException exception)
+            {
+                verdict = exception.Message;
+            }
+
+            if (verdict != "ok")
+                throw new SettingsException($"The backup is damaged: {from} cannot be read ({verdict}). Nothing was put in use.");
+        }
+
+        // Looking for a database makes an empty one.
+        foreach (var suffix in (string[])["", "-wal", "-shm"])
+            File.Delete(to + suffix);
+        File.Copy(from, to);
+    }
+
+    private static void CopyPepper(string from, string to)
+    {
+        File.Copy(from, to, overwrite: true);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(to, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
+}
