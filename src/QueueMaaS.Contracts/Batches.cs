@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace QueueMaaS.Contracts;
 
@@ -89,6 +90,7 @@ public sealed record BatchItem
     /// <summary>The item's own id, unique in the file. Default: its line number, from 1.</summary>
     public string? Id { get; init; }
     /// <summary>The same under the name that OpenAI's files use.</summary>
+    [JsonPropertyName("custom_id")]
     public string? CustomId { get; init; }
     /// <summary>Tensors without a batch axis of their own are not accepted: give shape <c>[1, …]</c> or more rows.</summary>
     public IReadOnlyList<Tensor>? Inputs { get; init; }

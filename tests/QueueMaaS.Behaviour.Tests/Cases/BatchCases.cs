@@ -139,6 +139,19 @@ public abstract class BatchCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Items_tell_their_ids_as_openais_files_do_or_by_their_line()
+    {
+        const string lines = """
+            {"custom_id":"own","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}
+            {"id":"ours","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}
+            {"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}
+            """;
+        var output = await RunAsync(new BatchInput { Model = "double", Artifact = await UploadAsync(Encoding.UTF8.GetBytes(lines)) });
+        (await LinesAsync(output.OutputArtifact)).Select(line => JsonElement.Parse(line).GetProperty("id").GetString()).ShouldBe(["own", "ours", "3"]);
+        (await FailureAsync(Encoding.UTF8.GetBytes(lines.Replace("\"id\":\"ours\"", "\"custom_id\":\"own\"", StringComparison.Ordinal)))).ShouldBe(ProblemCodes.DuplicateId);
+    }
+
+    [Fact]
     public async Task A_folder_of_images_on_the_service_is_read_as_its_zip_would_be()
     {
         await UploadModelAsync("brightness", TestModels.Identity(DataType.Float, 1, 1, 2), """{"image":{"width":2,"height":1,"channels":1},"postprocess":{"values":{}}}""");

@@ -37,7 +37,7 @@ internal sealed class CsvSource : IItemSource
             var delimiter = CsvRecords.DelimiterOf(record.Bytes);
             var header = record.Bytes is null ? null : CsvRecords.Split(record.Bytes, delimiter);
             if (header is null)
-                throw new ProblemException(ProblemCodes.TableInvalid, "The first line of the CSV file cannot be read as its columns' names: it is no UTF-8, or a quote is not closed.", ("line", 1));
+                throw new ProblemException(ProblemCodes.TableInvalid, "The first line of the CSV file cannot be read as its columns' names: it is no UTF-8, longer than 16 MiB, or a quote is not closed. If the file is no CSV, name its `format`.", ("line", 1));
             var twice = header.GroupBy(static name => name, StringComparer.Ordinal).FirstOrDefault(static group => group.Count() > 1);
             if (twice is not null)
                 throw new ProblemException(ProblemCodes.TableInvalid, $"The CSV file names the column `{twice.Key}` {twice.Count()} times. Give each a name of its own.", ("column", twice.Key));

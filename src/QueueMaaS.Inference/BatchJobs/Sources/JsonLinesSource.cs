@@ -110,7 +110,7 @@ internal sealed class JsonLinesSource(string path, ServedModel model, Predictor 
                 return null;
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
-                var isId = reader.ValueTextEquals("id"u8) || reader.ValueTextEquals("custom_id"u8) || reader.ValueTextEquals("customId"u8);
+                var isId = reader.ValueTextEquals("id"u8) || reader.ValueTextEquals("custom_id"u8);
                 if (!reader.Read())
                     return null;
                 if (isId && reader.TokenType == JsonTokenType.String)
