@@ -9,6 +9,7 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Batches;
+using QueueMaaS.Api.Deployment;
 using QueueMaaS.Api.Evaluation;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Api.Jobs;
@@ -80,6 +81,7 @@ public static class ApiServices
         app.MapSweeps();
         app.MapRecipes();
         app.MapCatalog();
+        app.MapPromotions();
         app.MapUploads();
         app.MapBatches();
         app.MapEvaluations();

@@ -38,6 +38,9 @@ public sealed class QueueMaaSClient(HttpClient http)
     /// <summary>A submission of a sweep.</summary>
     public static JobSubmission Sweep(SweepInput input) => new() { Kind = JobKind.Sweep, Input = ToElement(input) };
 
+    /// <summary>A submission of a promotion.</summary>
+    public static JobSubmission Promotion(PromotionInput input) => new() { Kind = JobKind.Promotion, Input = ToElement(input) };
+
     /// <summary>A submission of an evaluation.</summary>
     public static JobSubmission Evaluation(EvaluationInput input) => new() { Kind = JobKind.Evaluation, Input = ToElement(input) };
 

@@ -184,6 +184,8 @@ public static class ProblemCodes
     public const string MetricUnknown = "metric_unknown";
     /// <summary>A model gives no labels and no single number, so it cannot be evaluated.</summary>
     public const string EvaluationUnsupported = "evaluation_unsupported";
+    /// <summary>A gate has no condition, or one that is unknown or can never hold.</summary>
+    public const string GateInvalid = "gate_invalid";
     /// <summary>A data set has a label that the model has never seen.</summary>
     public const string LabelUnknown = "label_unknown";
     /// <summary>A webhook target is not allowed.</summary>

@@ -51,6 +51,8 @@ public sealed record TrainingInput
     public double? MaxCorruptShare { get; init; }
     /// <summary>The alias to point at the new version once it is registered, such as <c>production</c>. Default: none (the first version of a name becomes <c>production</c> by itself).</summary>
     public string? Deploy { get; init; }
+    /// <summary>What must hold before <see cref="Deploy"/> is done: judged by a job of its own with this one's id and <c>:gate</c>, once the version is registered. With a gate no alias moves by itself, not even for the first version of a name. Default: none.</summary>
+    public DeploymentGate? Gate { get; init; }
     /// <summary>Written by the service where the training is a trial of a sweep; refused from a producer.</summary>
     public TrialSettings? Trial { get; init; }
 }

@@ -71,6 +71,8 @@ public sealed record TrainingOutput
     public required int Version { get; init; }
     /// <summary>The alias that now points at it, if one was asked for or it is the first version.</summary>
     public string? Alias { get; init; }
+    /// <summary>The job that judges the gate, where one was declared: its output is the decision.</summary>
+    public string? Promotion { get; init; }
     /// <summary>The ONNX file, <c>sha256:…</c>.</summary>
     public required string OnnxArtifact { get; init; }
     /// <summary>The weights as a safetensors file, <c>sha256:…</c>, under PyTorch's names.</summary>

@@ -11,7 +11,7 @@ public sealed record WebhookEndpointDefinition
     /// <summary>The signing secret, <c>whsec_</c> + base64 of 24 to 64 bytes. Default: one is made, and shown once.</summary>
     public string? Secret { get; init; }
 
-    /// <summary>Which events it gets: <c>job.started</c>, <c>job.progress</c>, <c>job.log</c>, <c>job.completed</c>, <c>group.completed</c>. Default: <c>job.completed</c> and <c>group.completed</c>.</summary>
+    /// <summary>Which events it gets: <c>job.started</c>, <c>job.progress</c>, <c>job.log</c>, <c>job.completed</c>, <c>group.completed</c>, <c>model.promoted</c>, <c>model.refused</c>, <c>model.rollout</c>, <c>model.rolledBack</c>, <c>model.drift</c>. Default: <c>job.completed</c> and <c>group.completed</c>.</summary>
     public IReadOnlyList<string>? Events { get; init; }
 
     /// <summary>Which kinds of job it hears of. Default: all.</summary>

@@ -7,6 +7,7 @@ using QueueMaaS.Inference.Evaluation;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation.Texts;
+using QueueMaaS.Inference.Promotion;
 using QueueMaaS.Inference.Sessions;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
@@ -21,7 +22,9 @@ public static class InferenceServices
     {
         services.AddSingleton<ISubmissionCheck, InferenceSubmissionCheck>();
         services.AddSingleton<ISubmissionCheck, BatchSubmissionCheck>();
-        services.AddSingleton<ISubmissionCheck, EvaluationSubmissionCheck>();
+        services.AddSingleton<EvaluationSubmissionCheck>();
+        services.AddSingleton<ISubmissionCheck>(static provider => provider.GetRequiredService<EvaluationSubmissionCheck>());
+        services.AddSingleton<ISubmissionCheck, PromotionSubmissionCheck>();
         services.AddSingleton<IModelInspector, OnnxModelInspector>();
         services.TryAddSingleton<TokenizerCache>();
         services.TryAddSingleton<BatchSummaries>();
@@ -45,7 +48,9 @@ public static class InferenceServices
         services.AddSingleton<IJobExecutor, InferenceJobExecutor>();
         services.AddSingleton<IJobExecutor, BatchJobExecutor>();
         services.AddSingleton<IJobExecutor, ChunkJobExecutor>();
+        services.AddSingleton<Evaluator>();
         services.AddSingleton<IJobExecutor, EvaluationJobExecutor>();
+        services.AddSingleton<IJobExecutor, PromotionJobExecutor>();
         return services;
     }
 }

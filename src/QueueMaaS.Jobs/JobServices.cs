@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.DeadLetters;
+using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Execution;
@@ -31,6 +32,7 @@ public static class JobServices
         services.AddSingleton<DeadLetterOffice>();
         services.AddSingleton<JobEstimator>();
         services.AddSingleton<FileImporter>();
+        services.AddSingleton<GateCheck>();
         services.AddSingleton<Access.KeyOffice>();
         return services;
     }

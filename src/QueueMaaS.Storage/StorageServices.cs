@@ -7,6 +7,7 @@ using Npgsql;
 using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.DeadLetters;
+using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Life;
@@ -46,6 +47,8 @@ public static class StorageServices
         services.AddSingleton<IModelCatalog>(provider => new CachedModelCatalog(provider.GetRequiredService<ModelCatalog>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IDatasetCatalog, DatasetCatalog>();
         services.AddSingleton<IFileCatalog, FileCatalog>();
+        services.AddSingleton<IDeploymentStore, DeploymentStore>();
+        services.AddSingleton<IWatchStore, WatchStore>();
         services.AddSingleton<AccessStore>();
         services.AddSingleton<IApiKeyStore>(provider => provider.GetRequiredService<AccessStore>());
         services.AddSingleton<IAuditTrail>(provider => provider.GetRequiredService<AccessStore>());

@@ -119,3 +119,9 @@ public sealed class Embedded_evaluations(EmbeddedService service) : EvaluationCa
 
 [Collection("servers")]
 public sealed class Servers_evaluations(ServersService service) : EvaluationCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_gates(EmbeddedService service) : GateCases(service);
+
+[Collection("servers")]
+public sealed class Servers_gates(ServersService service) : GateCases(service);

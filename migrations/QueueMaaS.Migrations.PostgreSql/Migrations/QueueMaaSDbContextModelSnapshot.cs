@@ -120,6 +120,110 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.ToTable("api_keys", (string)null);
                 });
 
+            modelBuilder.Entity("QueueMaaS.Jobs.Deployment.ModelWatch", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasMaxLength(26)
+                        .HasColumnType("character varying(26)")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("ChangedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("changed_at");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Definition")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("definition");
+
+                    b.Property<DateTimeOffset?>("EndedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("ended_at");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<string>("OpenKey")
+                        .HasColumnType("text")
+                        .HasColumnName("open_key");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("bigint")
+                        .HasColumnName("sequence");
+
+                    b.Property<string>("Standing")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("standing");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("integer")
+                        .HasColumnName("version");
+
+                    b.HasKey("Id")
+                        .HasName("pk_model_watches");
+
+                    b.HasIndex("Id")
+                        .HasDatabaseName("ix_model_watches_open")
+                        .HasFilter("ended_at is null");
+
+                    b.HasIndex("Tenant", "OpenKey")
+                        .IsUnique()
+                        .HasDatabaseName("ix_model_watches_tenant_open_key")
+                        .HasFilter("open_key is not null");
+
+                    b.HasIndex("Tenant", "Kind", "Name", "Id")
+                        .HasDatabaseName("ix_model_watches_tenant_kind_name_id");
+
+                    b.ToTable("model_watches", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Jobs.Deployment.TrafficSummary", b =>
+                {
+                    b.Property<string>("WatchId")
+                        .HasColumnType("text")
+                        .HasColumnName("watch_id");
+
+                    b.Property<string>("Part")
+                        .HasColumnType("text")
+                        .HasColumnName("part");
+
+                    b.Property<string>("Worker")
+                        .HasColumnType("text")
+                        .HasColumnName("worker");
+
+                    b.Property<DateTimeOffset>("ChangedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("changed_at");
+
+                    b.Property<string>("Data")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("data");
+
+                    b.HasKey("WatchId", "Part", "Worker")
+                        .HasName("pk_traffic_summaries");
+
+                    b.ToTable("traffic_summaries", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Jobs.Life.JobRecord", b =>
                 {
                     b.Property<string>("Id")
@@ -808,6 +912,50 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasName("pk_model_aliases");
 
                     b.ToTable("model_aliases", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.ModelDecisionRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasMaxLength(26)
+                        .HasColumnType("character varying(26)")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Cause")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("cause");
+
+                    b.Property<string>("Decision")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("decision");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.HasKey("Id")
+                        .HasName("pk_model_decisions");
+
+                    b.HasIndex("Tenant", "Cause")
+                        .IsUnique()
+                        .HasDatabaseName("ix_model_decisions_tenant_cause");
+
+                    b.HasIndex("Tenant", "Name", "Id")
+                        .HasDatabaseName("ix_model_decisions_tenant_name_id");
+
+                    b.ToTable("model_decisions", (string)null);
                 });
 
             modelBuilder.Entity("QueueMaaS.Storage.Database.ModelVersionRow", b =>

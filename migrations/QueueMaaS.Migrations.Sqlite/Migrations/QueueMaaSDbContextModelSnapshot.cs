@@ -114,6 +114,110 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.ToTable("api_keys", (string)null);
                 });
 
+            modelBuilder.Entity("QueueMaaS.Jobs.Deployment.ModelWatch", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasMaxLength(26)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<long>("ChangedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("changed_at");
+
+                    b.Property<long>("CreatedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Definition")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("definition");
+
+                    b.Property<long?>("EndedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("ended_at");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<string>("OpenKey")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("open_key");
+
+                    b.Property<long>("Sequence")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("sequence");
+
+                    b.Property<string>("Standing")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("standing");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("version");
+
+                    b.HasKey("Id")
+                        .HasName("pk_model_watches");
+
+                    b.HasIndex("Id")
+                        .HasDatabaseName("ix_model_watches_open")
+                        .HasFilter("ended_at is null");
+
+                    b.HasIndex("Tenant", "OpenKey")
+                        .IsUnique()
+                        .HasDatabaseName("ix_model_watches_tenant_open_key")
+                        .HasFilter("open_key is not null");
+
+                    b.HasIndex("Tenant", "Kind", "Name", "Id")
+                        .HasDatabaseName("ix_model_watches_tenant_kind_name_id");
+
+                    b.ToTable("model_watches", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Jobs.Deployment.TrafficSummary", b =>
+                {
+                    b.Property<string>("WatchId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("watch_id");
+
+                    b.Property<string>("Part")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("part");
+
+                    b.Property<string>("Worker")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("worker");
+
+                    b.Property<long>("ChangedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("changed_at");
+
+                    b.Property<string>("Data")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("data");
+
+                    b.HasKey("WatchId", "Part", "Worker")
+                        .HasName("pk_traffic_summaries");
+
+                    b.ToTable("traffic_summaries", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Jobs.Life.JobRecord", b =>
                 {
                     b.Property<string>("Id")
@@ -796,6 +900,50 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasName("pk_model_aliases");
 
                     b.ToTable("model_aliases", (string)null);
+                });
+
+            modelBuilder.Entity("QueueMaaS.Storage.Database.ModelDecisionRow", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasMaxLength(26)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("id");
+
+                    b.Property<long>("At")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Cause")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("cause");
+
+                    b.Property<string>("Decision")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("decision");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.HasKey("Id")
+                        .HasName("pk_model_decisions");
+
+                    b.HasIndex("Tenant", "Cause")
+                        .IsUnique()
+                        .HasDatabaseName("ix_model_decisions_tenant_cause");
+
+                    b.HasIndex("Tenant", "Name", "Id")
+                        .HasDatabaseName("ix_model_decisions_tenant_name_id");
+
+                    b.ToTable("model_decisions", (string)null);
                 });
 
             modelBuilder.Entity("QueueMaaS.Storage.Database.ModelVersionRow", b =>

@@ -19,9 +19,16 @@ internal static class MadeUpRows
         return [.. Enumerable.Range(0, count).Select(row => new BatchMember([.. signature.Inputs.Select(input => MakeRow(input, freeSize, row, random))], 1))];
     }
 
-    private static TensorBuffer MakeRow(TensorSignature input, int freeSize, int row, Random random)
+    /// <summary>One request of so many rows.</summary>
+    public static TensorBuffer[] Together(ModelSignature signature, int freeSize, int rows)
     {
-        var shape = input.Shape.Select((size, axis) => axis == 0 ? 1 : size < 0 ? freeSize : size).ToArray();
+        var random = new Random(20_11);
+        return [.. signature.Inputs.Select(input => MakeRow(input, freeSize, 1, random, input.Shape is [> 0 and var only, ..] ? only : rows))];
+    }
+
+    private static TensorBuffer MakeRow(TensorSignature input, int freeSize, int row, Random random, long rows = 1)
+    {
+        var shape = input.Shape.Select((size, axis) => axis == 0 ? rows : size < 0 ? freeSize : size).ToArray();
         var count = (int)shape.Aggregate(1L, (product, size) => checked(product * size));
         var datatype = TensorDatatype.Find(input.Datatype)!;
         if (datatype.IsText)

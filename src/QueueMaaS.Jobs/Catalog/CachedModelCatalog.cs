@@ -143,7 +143,8 @@ public sealed class CachedModelCatalog(IModelCatalog inner, TimeProvider time) :
         return _versions.GetOrAdd((tenant, found.Name, found.Version), found);
     }
 
-    private void Forget(string tenant, string name)
+    /// <inheritdoc/>
+    public void Forget(string tenant, string name)
     {
         lock (_gate)
         {

@@ -20,6 +20,11 @@ public interface IModelCatalog
     /// <summary>Takes an alias away; false where there is none.</summary>
     Task<bool> RemoveAliasAsync(string tenant, string name, string alias, CancellationToken cancellationToken);
 
+    /// <summary>Somebody else has moved aliases of a model: whatever is remembered of where they point is asked anew. Where nothing is remembered, nothing happens.</summary>
+    void Forget(string tenant, string name)
+    {
+    }
+
     /// <summary>The aliases of one model, by name.</summary>
     Task<IReadOnlyList<ModelAlias>> AliasesAsync(string tenant, string name, CancellationToken cancellationToken);
 
@@ -44,6 +49,9 @@ public sealed record NewModelVersion
 
     /// <summary>An alias to point at the new version in the same transaction.</summary>
     public string? Alias { get; init; }
+
+    /// <summary>True: no alias moves by itself, not even for the first version of a name. Default false.</summary>
+    public bool Unaliased { get; init; }
 }
 
 /// <summary>Data sets with their versions.</summary>

@@ -10,11 +10,16 @@ public static class WebhookTypes
     public const string Log = "job.log";
     public const string Completed = "job.completed";
     public const string GroupCompleted = "group.completed";
+    public const string ModelPromoted = "model.promoted";
+    public const string ModelRefused = "model.refused";
+    public const string ModelRollout = "model.rollout";
+    public const string ModelRolledBack = "model.rolledBack";
+    public const string ModelDrift = "model.drift";
     public const string EndpointDisabled = "endpoint.disabled";
     public const string Test = "endpoint.test";
 
     /// <summary>What an endpoint can choose.</summary>
-    public static readonly IReadOnlyList<string> All = [Started, Progress, Log, Completed, GroupCompleted];
+    public static readonly IReadOnlyList<string> All = [Started, Progress, Log, Completed, GroupCompleted, ModelPromoted, ModelRefused, ModelRollout, ModelRolledBack, ModelDrift];
 
     /// <summary>Whether the endpoint wants to hear of this.</summary>
     public static bool Wants(this WebhookEndpoint endpoint, string type, JobKind? kind)

@@ -47,7 +47,7 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
                 CreatedAt = time.GetUtcNow(),
             };
             context.Models.Add(row);
-            if (latest == 0)
+            if (latest == 0 && !version.Unaliased)
                 await PointAsync(context, tenant, new ModelAlias(version.Name, DefaultAlias, row.Version), cancellationToken);
         }
 

@@ -2,6 +2,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Access;
+using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 
@@ -26,6 +27,9 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
     public DbSet<FileRow> Files => Set<FileRow>();
     public DbSet<ApiKey> Keys => Set<ApiKey>();
     public DbSet<AuditEntry> Audit => Set<AuditEntry>();
+    public DbSet<ModelDecisionRow> Decisions => Set<ModelDecisionRow>();
+    public DbSet<ModelWatch> Watches => Set<ModelWatch>();
+    public DbSet<TrafficSummary> Summaries => Set<TrafficSummary>();
     public DbSet<EventRelayRow> Relay => Set<EventRelayRow>();
 
     private bool IsSqlite => Database.ProviderName?.EndsWith("Sqlite", StringComparison.Ordinal) ?? false;
@@ -35,6 +39,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
         configurationBuilder.Properties<JobKind>().HaveConversion<string>().HaveMaxLength(16);
         configurationBuilder.Properties<JobState>().HaveConversion<string>().HaveMaxLength(16);
         configurationBuilder.Properties<DeliveryState>().HaveConversion<string>().HaveMaxLength(16);
+        configurationBuilder.Properties<WatchKind>().HaveConversion<string>().HaveMaxLength(16);
         // SQLite cannot compare or sort DateTimeOffset; ticks in UTC can be compared and keep all digits.
         if (IsSqlite)
             configurationBuilder.Properties<DateTimeOffset>().HaveConversion<UtcTicksConverter>();
@@ -86,6 +91,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             row.HasIndex(t => t.DeliveryId);
         });
         ConfigureJobRelations(modelBuilder);
+        ConfigureDeployment(modelBuilder);
         modelBuilder.Entity<ModelVersionRow>(model =>
         {
             model.ToTable("model_versions");
@@ -165,6 +171,32 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             row.HasKey(r => r.Id);
             row.Property(r => r.Id).ValueGeneratedNever();
             row.HasData(new EventRelayRow { Id = 1, Position = 0 });
+        });
+    }
+
+    private static void ConfigureDeployment(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<ModelDecisionRow>(row =>
+        {
+            row.ToTable("model_decisions");
+            row.HasKey(d => d.Id);
+            row.Property(d => d.Id).HasMaxLength(26);
+            row.HasIndex(d => new { d.Tenant, d.Name, d.Id });
+            row.HasIndex(d => new { d.Tenant, d.Cause }).IsUnique();
+        });
+        modelBuilder.Entity<ModelWatch>(row =>
+        {
+            row.ToTable("model_watches");
+            row.HasKey(w => w.Id);
+            row.Property(w => w.Id).HasMaxLength(26);
+            row.HasIndex(w => new { w.Tenant, w.Kind, w.Name, w.Id });
+            row.HasIndex(w => new { w.Tenant, w.OpenKey }).IsUnique().HasFilter("open_key is not null");
+            row.HasIndex(w => w.Id).HasDatabaseName("ix_model_watches_open").HasFilter("ended_at is null");
+        });
+        modelBuilder.Entity<TrafficSummary>(row =>
+        {
+            row.ToTable("traffic_summaries");
+            row.HasKey(s => new { s.WatchId, s.Part, s.Worker });
         });
     }
 

@@ -31,6 +31,13 @@ internal static class RowLocks
             ? (await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_deliveries WHERE id = ANY({ids}) FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal)
             : ids.ToHashSet(StringComparer.Ordinal);
 
+    /// <summary>Locks the aliases of a model, so that of several who move them each sees what the others did.</summary>
+    public static async Task TakeAliasesAsync(QueueMaaSDbContext context, string tenant, string name, CancellationToken cancellationToken)
+    {
+        if (context.Database.IsNpgsql())
+            _ = await context.Database.SqlQuery<string>($"""SELECT alias AS "Value" FROM model_aliases WHERE tenant = {tenant} AND name = {name} ORDER BY alias COLLATE "C" FOR UPDATE""").ToListAsync(cancellationToken);
+    }
+
     /// <summary>Locks endpoints in one order, so that of several notifiers each counts what the others took.</summary>
     public static async Task TakeEndpointsAsync(QueueMaaSDbContext context, string[] ids, CancellationToken cancellationToken)
     {

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data.Loading;
 using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Submission;
@@ -19,7 +20,7 @@ using QueueMaaS.Training.Sweeps;
 namespace QueueMaaS.Training.Jobs;
 
 /// <summary>Refuses training jobs that cannot succeed. Loads no libtorch, so the API can ask.</summary>
-public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCatalog models) : ISubmissionCheck
+public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCatalog models, GateCheck gates) : ISubmissionCheck
 {
     public JobKind Kind => JobKind.Training;
 
@@ -45,14 +46,35 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
         CardFit.Require(dataset.Card, settings);
         if (settings.StartFrom is { } start)
             _ = await StartingModels.RequireAsync(models, tenant, start.Model, cancellationToken);
+        if (training.Gate is { } gate)
+        {
+            if (training.Deploy is null)
+                throw new ProblemException(ProblemCodes.GateInvalid, "There is a `gate`, but no `deploy`: say which alias is to point at the new version if the gate holds.", ("path", "input.deploy"));
+            await gates.CheckAsync(tenant, gate, SubjectOf(settings, dataset), cancellationToken);
+        }
+
         return (settings, dataset);
+    }
+
+    /// <summary>What the version will be, as far as it can be told before it is trained.</summary>
+    private static GateSubject SubjectOf(TrainingSettings settings, Dataset dataset)
+    {
+        var byClasses = dataset.Card.Classes.Count > 0 && settings.Data is null or { Target: null, Targets: null };
+        return (settings.Task ?? (byClasses ? TrainingTask.Classification : null)) switch
+        {
+            TrainingTask.Classification => new(EvaluationTask.Classification, byClasses ? [.. dataset.Card.Classes.Select(static c => c.Name)] : null, ["validationAccuracy", "validationLoss"]),
+            TrainingTask.Regression => new(EvaluationTask.Regression, null, ["validationLoss", "validationError", "validationR2"]),
+            TrainingTask.Autoencoding => new(null, null, ["validationLoss", "validationError"]),
+            TrainingTask.MultiLabel => new(null, null, ["validationAccuracy", "validationLoss"]),
+            _ => new(null, null, GateMetrics.ValidationNames),
+        };
     }
 }
 
 /// <summary>Runs one training job: data set → trained model → checked ONNX file → registered version. A job that was interrupted goes on from its latest checkpoint.</summary>
 internal sealed class TrainingJobExecutor(
     IDatasetCatalog datasets, IModelCatalog models, IArtifactStore artifacts, IModelInspector inspector, JobCheckpoints checkpoints,
-    IJobStore jobs, IInferenceDemand demand, IOptions<TrainingOptions> options, TimeProvider time) : IJobExecutor
+    IJobStore jobs, JobSubmitter submitter, IInferenceDemand demand, IOptions<TrainingOptions> options, TimeProvider time) : IJobExecutor
 {
     public JobKind Kind => JobKind.Training;
 
@@ -117,7 +139,7 @@ internal sealed class TrainingJobExecutor(
                 return ToOutput(input.Trial!, reference, trained, seconds);
             trained = trained with { Data = WithVocabulary(trained.Data) };
             var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, exported, cancellationToken);
-            return ToOutput(version, input.Deploy, dataset, trained, exported, seconds);
+            return ToOutput(version, input.Gate is null ? input.Deploy : null, dataset, trained, exported, seconds) with { Promotion = await HandToGateAsync(job, input, version, cancellationToken) };
         }
         finally
         {
@@ -188,8 +210,20 @@ internal sealed class TrainingJobExecutor(
             },
             TrainedBy = jobId,
             Metrics = Metrics(trained),
-            Alias = input.Deploy,
+            Alias = input.Gate is null ? input.Deploy : null,
+            Unaliased = input.Gate is not null,
         }, cancellationToken);
+    }
+
+    /// <summary>The gate is judged where models are run, by a job of its own: the training has done its part, whatever comes of it.</summary>
+    private async Task<string?> HandToGateAsync(JobRecord job, TrainingInput input, ModelVersion version, CancellationToken cancellationToken)
+    {
+        if (input.Gate is not { } gate)
+            return null;
+        var id = $"{job.Id}:gate";
+        var promotion = new PromotionInput { Model = $"{version.Name}@{version.Version}", Alias = input.Deploy!, Gate = gate };
+        await submitter.SubmitChildrenAsync(job, [(id, JsonSerializer.Serialize(promotion, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Promotion);
+        return id;
     }
 
     private async Task<Artifact> StoreAsync(string path, CancellationToken cancellationToken)

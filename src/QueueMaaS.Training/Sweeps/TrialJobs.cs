@@ -31,6 +31,7 @@ internal static class TrialJobs
         var training = plan.Training();
         training["dataset"] = dataset;
         training.Remove("deploy");
+        training.Remove("gate");
         training["trial"] = JsonSerializer.SerializeToNode(new TrialSettings { Sweep = sweep, Number = 0, ProbeMinutes = plan.Input.Search.Minutes }, QueueMaaSJson.Relaxed);
         return training.ToJsonString(QueueMaaSJson.Relaxed);
     }
@@ -78,7 +79,11 @@ internal static class TrialJobs
         if (training["recipe"]?.GetValue<string>() is { } named && RecipeBook.Default.Require(named) is var recipe)
             training["recipe"] = $"{recipe.Name}@{recipe.Version}";
         if (!keepsAlias)
+        {
             training.Remove("deploy");
+            training.Remove("gate");
+        }
+
         // Of a trial its last state is enough: that is where it goes on, and what is exported of the best one.
         var checkpoints = training["checkpoints"] as System.Text.Json.Nodes.JsonObject ?? [];
         if (checkpoints.Parent is null)

@@ -141,6 +141,7 @@ public static partial class QueueMaaSHost
             works[JobKind.Batch] = 8;
             works[JobKind.Chunk] = 2;
             works[JobKind.Evaluation] = 1;
+            works[JobKind.Promotion] = 1;
         }
 
         if (roles.HasFlag(Roles.Training))

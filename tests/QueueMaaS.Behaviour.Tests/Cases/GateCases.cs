@@ -1,0 +1,239 @@
+using System.Globalization;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using QueueMaaS.Behaviour.Tests.Setup;
+using QueueMaaS.Client;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Deployment;
+using DataType = QueueMaaS.Onnx.TensorProto.Types.DataType;
+
+namespace QueueMaaS.Behaviour.Tests.Cases;
+
+/// <summary>Gates: an alias moves only if what was declared holds, and the decision can be read for ever.</summary>
+public abstract class GateCases(ServiceFixture service)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_version_that_holds_every_condition_takes_the_alias_and_the_decision_is_kept_audited_and_told()
+    {
+        var (model, data) = await ThreeOffAsync();
+        var path = Requests.NewId();
+        await service.Http.PostAsJsonAsync("v1/webhook-endpoints", new { url = service.Webhooks.Url(path), events = new[] { "model.promoted" } }, Cancel);
+        await service.Api.DeployAsync(model, "live", 2, Cancel);
+
+        var job = await PromoteAsync($"{model}@1", "live", $$$$"""{"metrics":[{"metric":"accuracy","atLeast":0.9,"atMost":1,"dataset":"{{{{data}}}}"},{"metric":"recall:high","atLeast":1,"dataset":"{{{{data}}}}"},{"metric":"declared","atLeast":5}],"notWorse":{"dataset":"{{{{data}}}}"},"latency":{"p99Ms":10000,"batchSize":4,"runs":100}}""");
+
+        var decision = Requests.Output<ModelDecision>(job);
+        (decision.Outcome, decision.Version, decision.Before, decision.Alias, decision.By).ShouldBe((DecisionOutcome.Promoted, 1, 2, "live", $"job {job.Id}"));
+        decision.Conditions.Count.ShouldBe(5);
+        decision.Conditions.ShouldAllBe(condition => condition.Held);
+        (decision.Conditions[0].Condition, decision.Conditions[0].Measured, decision.Conditions[0].Limit).ShouldBe(($"0.9 ≤ accuracy ≤ 1 on {data}@1 (all)", 1.0, 0.9));
+        (decision.Conditions[2].Condition, decision.Conditions[2].Measured).ShouldBe(("declared ≥ 5", 7.0));
+        (decision.Conditions[3].Measured!.Value, decision.Conditions[3].PValue!.Value).ShouldBe((0.03, 0.25), "it is right on three items more, by chance as likely as not");
+        decision.Conditions[4].Measured!.Value.ShouldBeInRange(0.001, 10000);
+        decision.Conditions[0].Report.ShouldNotBeNull();
+        (await service.Api.GetModelAsync($"{model}@live", Cancel)).Version.ShouldBe(1);
+
+        (await DecisionsAsync(model)).Single().Id.ShouldBe(decision.Id);
+        var audit = await service.Http.GetFromJsonAsync<Page<AuditEntry>>("v1/audit?limit=200", QueueMaaSJson.Relaxed, Cancel);
+        audit!.Items.ShouldContain(entry => entry.Action == "model.promote" && entry.Subject == $"{model}/live/1" && entry.Outcome == "done" && entry.Actor == $"job {job.Id}");
+        var told = JsonElement.Parse((await service.Webhooks.NextAsync(path)).Body);
+        (told.GetProperty("type").GetString(), told.GetProperty("data").GetProperty("id").GetString()).ShouldBe(("model.promoted", decision.Id));
+    }
+
+    [Fact]
+    public async Task A_gate_that_does_not_hold_leaves_the_alias_alone_and_says_what_was_measured()
+    {
+        var (model, data) = await ThreeOffAsync();
+        var job = await PromoteAsync($"{model}@2", "production", $$$$"""{"metrics":[{"metric":"accuracy","atLeast":0.98,"dataset":"{{{{data}}}}"},{"metric":"logLoss","atMost":100,"dataset":"{{{{data}}}}"}],"latency":{"p99Ms":0.0001,"runs":100}}""");
+
+        var decision = Requests.Output<ModelDecision>(job);
+        (decision.Outcome, decision.Before).ShouldBe((DecisionOutcome.Refused, 1));
+        decision.Conditions.Select(condition => condition.Held).ShouldBe([false, true, false]);
+        decision.Conditions[0].Measured!.Value.ShouldBe(0.97, 1e-12);
+        decision.Reason.ShouldContain("2 of 3 conditions did not hold");
+        (await service.Api.GetModelAsync(model, Cancel)).Version.ShouldBe(1);
+        var audit = await service.Http.GetFromJsonAsync<Page<AuditEntry>>("v1/audit?limit=200", QueueMaaSJson.Relaxed, Cancel);
+        audit!.Items.ShouldContain(entry => entry.Action == "model.promote" && entry.Subject == $"{model}/production/2" && entry.Outcome == "gate_not_held");
+    }
+
+    [Theory]
+    [InlineData("figure", 0, false)]
+    [InlineData("figure", 0.05, true)]
+    [InlineData("significance", 0, true)]
+    [InlineData("interval", 0.02, false)]
+    [InlineData("interval", 0.1, true)]
+    public async Task Not_worse_is_judged_by_the_figure_by_significance_or_by_the_interval(string judgement, double tolerance, bool held)
+    {
+        var (model, data) = await ThreeOffAsync();
+        var job = await PromoteAsync($"{model}@2", "production", $$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":{{{{tolerance.ToString(CultureInfo.InvariantCulture)}}}},"judgement":"{{{{judgement}}}}"}}""");
+        var decision = Requests.Output<ModelDecision>(job);
+        decision.Conditions.Single().Measured!.Value.ShouldBe(-0.03, 1e-12);
+        decision.Conditions[0].Interval!.Low.ShouldBeInRange(-0.09, -0.03);
+        decision.Outcome.ShouldBe(held ? DecisionOutcome.Promoted : DecisionOutcome.Refused);
+        (await service.Api.GetModelAsync(model, Cancel)).Version.ShouldBe(held ? 2 : 1);
+    }
+
+    [Fact]
+    public async Task An_alias_that_points_to_nothing_is_no_rival_and_a_model_that_does_not_fit_the_data_holds_no_condition()
+    {
+        var (model, data) = await ThreeOffAsync();
+        var first = Requests.Output<ModelDecision>(await PromoteAsync($"{model}@2", "fresh", $$$$"""{"notWorse":{"dataset":"{{{{data}}}}"}}"""));
+        (first.Outcome, first.Before).ShouldBe((DecisionOutcome.Promoted, null));
+
+        // What its labels are is known only when they are read.
+        var strange = await UploadDataAsync("a,b,truth\n1,2,low\n2,1,sideways\n");
+        var refused = Requests.Output<ModelDecision>(await PromoteAsync($"{model}@2", "production", $$$$"""{"metrics":[{"metric":"accuracy","atLeast":0,"dataset":"{{{{strange}}}}"}]}"""));
+        (refused.Outcome, refused.Conditions.Single().Held, refused.Conditions[0].Measured).ShouldBe((DecisionOutcome.Refused, false, null));
+        refused.Conditions[0].Reason.ShouldContain("'sideways'");
+    }
+
+    [Fact]
+    public async Task A_training_whose_gate_does_not_hold_succeeds_without_an_alias_and_the_next_that_holds_takes_it()
+    {
+        var model = Requests.NewId();
+        var data = await UploadDataAsync(Rows(200));
+        string Training(string gate) => $$$$"""{"kind":"training","id":"{{{{Requests.NewId()}}}}","input":{"model":"{{{{model}}}}","dataset":"{{{{data}}}}","epochs":1,"deploy":"production","gate":{{{{gate}}}}}}""";
+
+        var trained = await SubmitAsync(Training("""{"metrics":[{"metric":"validationLoss","atMost":-1000}]}"""));
+        var output = Requests.Output<TrainingOutput>(await service.Api.WaitAsync(trained.Id, Cancel));
+        (output.Version, output.Alias, output.Promotion).ShouldBe((1, null, $"{trained.Id}:gate"));
+        Requests.Output<ModelDecision>(await service.Api.WaitAsync(output.Promotion!, Cancel)).Outcome.ShouldBe(DecisionOutcome.Refused);
+        (await service.Http.GetAsync($"v1/models/{model}", Cancel)).StatusCode.ShouldBe(System.Net.HttpStatusCode.NotFound, "a gate holds for the first version, too");
+
+        var second = await SubmitAsync(Training($$$$"""{"metrics":[{"metric":"validationAccuracy","atLeast":0},{"metric":"accuracy","atLeast":0,"dataset":"{{{{data}}}}"}],"notWorse":{"dataset":"{{{{data}}}}"},"latency":{"p99Ms":60000}}"""));
+        output = Requests.Output<TrainingOutput>(await service.Api.WaitAsync(second.Id, Cancel));
+        var decision = Requests.Output<ModelDecision>(await service.Api.WaitAsync(output.Promotion!, Cancel));
+        (decision.Outcome, decision.Version).ShouldBe((DecisionOutcome.Promoted, 2));
+        (await service.Api.GetModelAsync(model, Cancel)).Version.ShouldBe(2);
+        (await DecisionsAsync(model)).Select(d => d.Outcome).ShouldBe([DecisionOutcome.Promoted, DecisionOutcome.Refused]);
+    }
+
+    [Fact]
+    public async Task Of_a_sweep_the_best_model_alone_comes_before_the_gate()
+    {
+        var data = await UploadDataAsync(Rows(120));
+        var name = Requests.NewId();
+        var job = await SubmitAsync($$$$"""{"kind":"sweep","input":{"training":{"dataset":"{{{{data}}}}","epochs":1,"deploy":"production","gate":{"metrics":[{"metric":"validationAccuracy","atLeast":0}]}},"search":{"method":"grid","space":{"learningRate":{"values":[0.001,0.01]}}},"register":"{{{{name}}}}"}}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        (output.Alias, output.Promotion).ShouldBe((null, $"{job.Id}:best:gate"));
+        Requests.Output<ModelDecision>(await service.Api.WaitAsync(output.Promotion!, Cancel)).Outcome.ShouldBe(DecisionOutcome.Promoted);
+        (await DecisionsAsync(name)).Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task A_condition_that_is_unknown_or_can_never_hold_is_refused_when_it_is_handed_in()
+    {
+        var (model, data) = await ThreeOffAsync();
+        var single = Requests.NewId();
+        await UploadModelAsync(single, TestModels.Constant([1, 2], [1, 2], [1, 2]), """{"labels":["low","high"]}""");
+        foreach (var (gate, code) in new (string, string)[]
+        {
+            ("{}", ProblemCodes.GateInvalid),
+            ("""{"metrics":[]}""", ProblemCodes.GateInvalid),
+            ("""{"speed":1}""", ProblemCodes.UnknownField),
+            ("""{"metrics":[{"metric":"accuracy","atLeast":0.5}]}""", ProblemCodes.MetricUnknown),
+            ($$$$"""{"metrics":[{"metric":"niceness","atLeast":0.5,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.MetricUnknown),
+            ($$$$"""{"metrics":[{"metric":"mae","atMost":0.5,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.MetricUnknown),
+            ($$$$"""{"metrics":[{"metric":"recall:cat","atLeast":0.5,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.MetricUnknown),
+            ($$$$"""{"metrics":[{"metric":"top5Accuracy","atLeast":0.5,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.MetricUnknown),
+            ($$$$"""{"metrics":[{"metric":"accuracy","dataset":"{{{{data}}}}"}]}""", ProblemCodes.GateInvalid),
+            ($$$$"""{"metrics":[{"metric":"accuracy","atLeast":1.1,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.GateInvalid),
+            ($$$$"""{"metrics":[{"metric":"logLoss","atMost":-1,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.GateInvalid),
+            ($$$$"""{"metrics":[{"metric":"accuracy","atLeast":0.8,"atMost":0.7,"dataset":"{{{{data}}}}"}]}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[{"metric":"accuracy","atLeast":0.5,"dataset":"nowhere"}]}""", ProblemCodes.DatasetNotFound),
+            ($$$$"""{"metrics":[{"metric":"accuracy","atLeast":0.5,"dataset":"{{{{data}}}}","split":"test"}]}""", ProblemCodes.DatasetEmpty),
+            ($$$$"""{"metrics":[{"metric":"accuracy","atLeast":0.5,"dataset":"{{{{data}}}}","target":"planet"}]}""", ProblemCodes.ColumnNotFound),
+            ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":-1}}""", ProblemCodes.GateInvalid),
+            ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","judgement":"coin"}}""", ProblemCodes.InvalidValue),
+            ("""{"latency":{"p99Ms":0}}""", ProblemCodes.GateInvalid),
+            ("""{"latency":{"p99Ms":5,"runs":3}}""", ProblemCodes.GateInvalid),
+            ("""{"latency":{"p99Ms":5,"batchSize":5000}}""", ProblemCodes.GateInvalid),
+        })
+        {
+            using var response = await service.Http.PostAsync($"v1/models/{model}@2/promote", Requests.Json($$$$"""{"gate":{{{{gate}}}}}"""), Cancel);
+            (await Requests.ProblemAsync(response)).Code.ShouldBe(code, gate);
+        }
+
+        using (var fixedAxis = await service.Http.PostAsync($"v1/models/{single}/promote", Requests.Json("""{"gate":{"latency":{"p99Ms":5,"batchSize":2}}}"""), Cancel))
+            (await Requests.ProblemAsync(fixedAxis)).Code.ShouldBe(ProblemCodes.GateInvalid);
+        using (var nowhere = await service.Http.PostAsync($"v1/jobs", Requests.Json($$$$"""{"kind":"training","input":{"model":"x","dataset":"{{{{data}}}}","gate":{"latency":{"p99Ms":5} } } }"""), Cancel))
+            (await Requests.ProblemAsync(nowhere)).Detail.ShouldContain("no `deploy`");
+        using (var unknown = await service.Http.PostAsync($"v1/jobs", Requests.Json($$$$"""{"kind":"training","input":{"model":"x","dataset":"{{{{data}}}}","deploy":"production","gate":{"metrics":[{"metric":"validationR7","atLeast":0.5}]}}}"""), Cancel))
+            (await Requests.ProblemAsync(unknown)).Code.ShouldBe(ProblemCodes.MetricUnknown);
+        (await DecisionsAsync(model)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_decision_is_made_once_and_only_while_the_alias_points_where_it_was_seen()
+    {
+        var (model, _) = await ThreeOffAsync();
+        var deployments = service.Services.GetRequiredService<IDeploymentStore>();
+        var decision = new NewDecision { Cause = Requests.NewId(), Model = model, Version = 2, Alias = "production", Outcome = DecisionOutcome.Promoted, By = "test", Reason = "test", Moves = [new("production", 2)], Expected = 1 };
+
+        (await deployments.DecideAsync("default", decision with { Cause = Requests.NewId(), Expected = 2 }, Cancel)).ShouldBeNull("it points to 1");
+        var made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => deployments.DecideAsync("default", decision, Cancel)));
+        made.Select(one => one!.Id).Distinct().Count().ShouldBe(1);
+        (await DecisionsAsync(model)).Count.ShouldBe(1);
+        (await service.Api.GetModelAsync(model, Cancel)).Version.ShouldBe(2);
+    }
+
+    /// <summary>Two versions, and a data set of a hundred rows that the first knows all of and the second three fewer.</summary>
+    private async Task<(string Model, string Data)> ThreeOffAsync()
+    {
+        var model = Requests.NewId();
+        await UploadModelAsync(model, TestModels.Identity(DataType.Float, 2), Pipeline(0));
+        await UploadModelAsync(model, TestModels.Identity(DataType.Float, 2), Pipeline(0.2));
+        return (model, await UploadDataAsync(Rows(100)));
+    }
+
+    private static string Pipeline(double shift) =>
+        $$$$"""{"table":{"columns":[{"name":"a","kind":"number"},{"name":"b","kind":"number","mean":{{{{shift.ToString(CultureInfo.InvariantCulture)}}}}}]},"labels":["low","high"]}""";
+
+    private static string Rows(int count)
+    {
+        var csv = new StringBuilder("a,b,truth\n");
+        for (var i = 0; i < count; i++)
+        {
+            var (a, high) = (i * 0.1, i is < 3 || i % 2 == 0);
+            csv.Append(CultureInfo.InvariantCulture, $"{a},{a + (i < 3 ? 0.1 : high ? 1 : -1)},{(high ? "high" : "low")}\n");
+        }
+
+        return csv.ToString();
+    }
+
+    private async Task<IReadOnlyList<ModelDecision>> DecisionsAsync(string model) => (await service.Http.GetFromJsonAsync<Page<ModelDecision>>($"v1/models/{model}/decisions", QueueMaaSJson.Relaxed, Cancel))!.Items;
+
+    private async Task<Job> PromoteAsync(string reference, string alias, string gate)
+    {
+        using var response = await service.Http.PostAsync($"v1/models/{reference}/promote", Requests.Json($$$$"""{"alias":"{{{{alias}}}}","gate":{{{{gate}}}}}"""), Cancel);
+        response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+        var job = JsonSerializer.Deserialize<Job>(await response.Content.ReadAsStringAsync(Cancel), QueueMaaSJson.Relaxed)!;
+        return await service.Api.WaitAsync(job.Id, Cancel);
+    }
+
+    private async Task<Job> SubmitAsync(string body)
+    {
+        using var response = await service.Http.PostAsync("v1/jobs", Requests.Json(body), Cancel);
+        response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+        return JsonSerializer.Deserialize<Job>(await response.Content.ReadAsStringAsync(Cancel), QueueMaaSJson.Relaxed)!;
+    }
+
+    private async Task<string> UploadDataAsync(string csv)
+    {
+        var name = Requests.NewId();
+        using var response = await service.Http.PutAsync($"v1/datasets/{name}", new ByteArrayContent(Encoding.UTF8.GetBytes(csv)), Cancel);
+        response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+        return name;
+    }
+
+    private async Task UploadModelAsync(string name, byte[] model, string pipeline)
+    {
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(model), "model", "model.onnx" }, { new StringContent(pipeline), "pipeline" }, { new StringContent("""{"metrics":{"declared":7}}"""), "card" } };
+        using var response = await service.Http.PutAsync($"v1/models/{name}", form, Cancel);
+        response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+    }
+}
