@@ -82,6 +82,8 @@ public static class ApiServices
         app.MapRecipes();
         app.MapCatalog();
         app.MapPromotions();
+        app.MapRollouts();
+        app.MapShadows();
         app.MapUploads();
         app.MapBatches();
         app.MapEvaluations();

@@ -186,6 +186,14 @@ public static class ProblemCodes
     public const string EvaluationUnsupported = "evaluation_unsupported";
     /// <summary>A gate has no condition, or one that is unknown or can never hold.</summary>
     public const string GateInvalid = "gate_invalid";
+    /// <summary>A rollout's shares, times or limits are outside their ranges, or it has no limit.</summary>
+    public const string RolloutInvalid = "rollout_invalid";
+    /// <summary>No rollout of this model has this id.</summary>
+    public const string RolloutNotFound = "rollout_not_found";
+    /// <summary>The model has a rollout that has not ended, or the one named has.</summary>
+    public const string RolloutConflict = "rollout_conflict";
+    /// <summary>The model has no shadow.</summary>
+    public const string ShadowNotFound = "shadow_not_found";
     /// <summary>A data set has a label that the model has never seen.</summary>
     public const string LabelUnknown = "label_unknown";
     /// <summary>A webhook target is not allowed.</summary>

@@ -52,6 +52,8 @@ public sealed record InferenceCall
     public int? TopK { get; init; }
     /// <summary>Names of the outputs wanted. Default: all; none for images, rows and texts where the pipeline makes an answer.</summary>
     public IReadOnlyList<string>? Outputs { get; init; }
+    /// <summary>Called with the answer as the model gave it, before anything is made of it, on the way to the caller: it must not wait. Default: nobody.</summary>
+    public Action<BatchResponse>? OnAnswer { get; init; }
 }
 
 /// <summary>Computes requests to any number of model versions: loads them on first use, batches concurrent requests, keeps the recently used in memory. Thread-safe; disposing of it finishes what was accepted.</summary>

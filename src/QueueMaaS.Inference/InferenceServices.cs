@@ -9,6 +9,7 @@ using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Preparation.Texts;
 using QueueMaaS.Inference.Promotion;
 using QueueMaaS.Inference.Sessions;
+using QueueMaaS.Inference.Traffic;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Submission;
@@ -41,6 +42,10 @@ public static class InferenceServices
         services.TryAddSingleton<TokenizerCache>();
         services.AddSingleton<Predictor>();
         services.AddHostedService<LoadReporter>();
+        services.AddSingleton<ShadowRunner>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ShadowRunner>());
+        services.AddSingleton<ServedTraffic>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ServedTraffic>());
         services.AddSingleton<OpenArchives>();
         services.AddSingleton<BatchSources>();
         services.AddSingleton<BatchPreparation>();

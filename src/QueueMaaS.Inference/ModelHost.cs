@@ -56,6 +56,7 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
         ArgumentNullException.ThrowIfNull(call);
         InferenceRequestCheck.CheckTopK(call.TopK);
         var answer = await RunAsync(model, request, call, cancellationToken);
+        call.OnAnswer?.Invoke(answer);
         var made = PipelineAnswers.Read(model.Pipeline, answer.Outputs, call.TopK, request.Placement);
         var withOutputs = call.Outputs is not null || !request.FromPipeline || made.IsEmpty;
         return new()

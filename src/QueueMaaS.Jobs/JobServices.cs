@@ -33,6 +33,7 @@ public static class JobServices
         services.AddSingleton<JobEstimator>();
         services.AddSingleton<FileImporter>();
         services.AddSingleton<GateCheck>();
+        services.AddSingleton<Rollouts>();
         services.AddSingleton<Access.KeyOffice>();
         return services;
     }
@@ -44,6 +45,7 @@ public static class JobServices
         services.AddHostedService<Cleaner>();
         services.AddSingleton<ArtifactCleaner>();
         services.AddHostedService(provider => provider.GetRequiredService<ArtifactCleaner>());
+        services.AddHostedService<RolloutKeeper>();
         return services;
     }
 

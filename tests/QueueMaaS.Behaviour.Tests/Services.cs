@@ -125,3 +125,15 @@ public sealed class Embedded_gates(EmbeddedService service) : GateCases(service)
 
 [Collection("servers")]
 public sealed class Servers_gates(ServersService service) : GateCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_rollouts(EmbeddedService service) : RolloutCases(service);
+
+[Collection("servers")]
+public sealed class Servers_rollouts(ServersService service) : RolloutCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_shadows(EmbeddedService service) : ShadowCases(service);
+
+[Collection("servers")]
+public sealed class Servers_shadows(ServersService service) : ShadowCases(service);

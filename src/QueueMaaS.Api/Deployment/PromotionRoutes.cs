@@ -49,8 +49,8 @@ internal static class PromotionRoutes
     {
         var size = Requests.Limit(limit);
         var found = await deployments.DecisionsAsync(caller.Tenant, name, Requests.ReadCursor(cursor), size + 1, cancellationToken);
-        if (found.Count == 0 && (await models.VersionsAsync(caller.Tenant, name, beforeVersion: null, 1, cancellationToken)).Count == 0)
-            throw new ProblemException(ProblemCodes.ModelNotFound, $"There is no model `{name}`. GET /v1/models lists what there is.", ("model", name));
+        if (found.Count == 0)
+            await models.RequireModelAsync(caller.Tenant, name, cancellationToken);
         return Requests.ToPage(found, size, static decision => decision.Id);
     }
 }

@@ -37,7 +37,7 @@ internal static class AliasRoutes
     }
 
     /// <summary>A version that takes a part of the traffic must understand the requests that are meant for the production version.</summary>
-    private static async Task CheckShareAsync(Caller caller, ModelAlias alias, double share, IModelCatalog models, CancellationToken cancellationToken)
+    public static async Task CheckShareAsync(Caller caller, ModelAlias alias, double share, IModelCatalog models, CancellationToken cancellationToken)
     {
         if (share is not (> 0 and <= 1) || alias.Alias == Production)
             throw new ProblemException(ProblemCodes.InvalidValue, "`share` must be over 0 and at most 1, and is for aliases beside `production`, which takes the rest.", ("path", "share"));
@@ -54,7 +54,8 @@ internal static class AliasRoutes
         }
     }
 
-    private static bool TakesTheSame(ModelVersion one, ModelVersion other) =>
+    /// <summary>Whether requests to one version can be computed by the other.</summary>
+    public static bool TakesTheSame(ModelVersion one, ModelVersion other) =>
         (one.Pipeline?.Image is null) == (other.Pipeline?.Image is null)
         && (one.Pipeline?.Table is null) == (other.Pipeline?.Table is null)
         && (one.Pipeline?.Text is null) == (other.Pipeline?.Text is null)

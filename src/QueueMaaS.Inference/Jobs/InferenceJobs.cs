@@ -1,6 +1,7 @@
 using System.Text.Json;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Preparation;
+using QueueMaaS.Inference.Traffic;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Submission;
@@ -25,7 +26,7 @@ public sealed class InferenceSubmissionCheck(IModelCatalog models, IArtifactStor
 }
 
 /// <summary>Runs one inference job.</summary>
-public sealed class InferenceJobExecutor(IModelCatalog models, Predictor predictor, TimeProvider time) : IJobExecutor
+public sealed class InferenceJobExecutor(IModelCatalog models, Predictor predictor, ServedTraffic traffic, TimeProvider time) : IJobExecutor
 {
     public JobKind Kind => JobKind.Inference;
 
@@ -36,7 +37,9 @@ public sealed class InferenceJobExecutor(IModelCatalog models, Predictor predict
         var model = await predictor.ServeAsync(version, cancellationToken);
         var request = await predictor.PrepareAsync(model, input, cancellationToken);
         var call = new InferenceCall { Priority = attempt.Job.Priority, Deadline = Deadline(attempt.Job.Deadline, input.TimeoutMs), TimeoutAction = input.TimeoutAction, TopK = input.TopK, Outputs = input.Outputs };
-        var output = await predictor.RunAsync(model, request, call, cancellationToken);
+        var output = traffic.Find(attempt.Job.Tenant, version.Name) is { } followed
+            ? await followed.FollowAsync(new(input.Model, model, request, (other, token) => predictor.PrepareAsync(other, input, token)), call, watched => predictor.RunAsync(model, request, watched, cancellationToken))
+            : await predictor.RunAsync(model, request, call, cancellationToken);
         return output with { Artifact = version.Artifact, Worker = attempt.Job.LeaseOwner, Attempt = attempt.Job.Attempt };
     }
 

@@ -21,6 +21,15 @@ public static class CatalogLookup
         return await models.ResolveAsync(tenant, reference, cancellationToken) ?? throw NotFound(reference);
     }
 
+    /// <summary>That a model has a version at all.</summary>
+    /// <exception cref="ProblemException"><c>model_not_found</c>.</exception>
+    public static async Task RequireModelAsync(this IModelCatalog models, string tenant, string name, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(models);
+        if ((await models.VersionsAsync(tenant, name, beforeVersion: null, 1, cancellationToken)).Count == 0)
+            throw new ProblemException(ProblemCodes.ModelNotFound, $"There is no model `{name}`. GET /v1/models lists what there is.", ("model", name));
+    }
+
     /// <summary>Says that there is no such model, version or alias.</summary>
     public static ProblemException NotFound(VersionReference reference) => new(
         ProblemCodes.ModelNotFound,

@@ -18,15 +18,23 @@ public sealed record NewDecision
     public IReadOnlyList<AliasMove> Moves { get; init; } = [];
     /// <summary>Where <see cref="Alias"/> must point for the decision to hold; null: nowhere.</summary>
     public int? Expected { get; init; }
+    /// <summary>True: it holds wherever <see cref="Alias"/> points. Default false.</summary>
+    public bool Unconditional { get; init; }
     /// <summary>The watch as it stands after the decision, where it is about one. <see cref="ModelWatch.Sequence"/> is the one that it was read with.</summary>
     public ModelWatch? Watch { get; init; }
+    /// <summary>True: the watch is a new one. Default false.</summary>
+    public bool AddsWatch { get; init; }
 }
 
 /// <summary>What happens to an alias.</summary>
 /// <param name="Alias">The alias.</param>
 /// <param name="Version">The version it points at then; null: it is taken away.</param>
 /// <param name="Share">Its share of the traffic to the bare name.</param>
-public sealed record AliasMove(string Alias, int? Version, double? Share = null);
+public sealed record AliasMove(string Alias, int? Version, double? Share = null)
+{
+    /// <summary>It is moved only where it points to this version. Default: wherever it points.</summary>
+    public int? OnlyFrom { get; init; }
+}
 
 /// <summary>Decisions about versions of models. Made once, never changed.</summary>
 public interface IDeploymentStore

@@ -121,7 +121,7 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
     {
         var model = await models.FindAsync(tenant, message.ModelName, message.ModelVersion, cancellationToken);
         var request = GrpcTensors.Read(message, model.Signature);
-        return Answer(model, request, await models.InferAsync(model, request, cancellationToken));
+        return Answer(model, request, await models.InferAsync(tenant, message.ModelName, message.ModelVersion, model, request, cancellationToken));
     }
 
     private static ModelInferResponse Answer(ServedModel model, InferRequest request, BatchResponse response)

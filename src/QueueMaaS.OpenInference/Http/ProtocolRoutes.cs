@@ -38,7 +38,7 @@ internal static class ProtocolRoutes
         var model = await models.FindAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), http.RequestAborted);
         var body = await RequestBody.ReadAsync(http.Request, options.Value.MaxRequestBytes, http.RequestAborted);
         var request = InferRequestReader.Read(http.Request.Headers, body, model.Signature);
-        var response = await models.InferAsync(model, request, http.RequestAborted);
+        var response = await models.InferAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), model, request, http.RequestAborted);
         await InferResponse.WriteAsync(http, model, request, response);
         return Results.Empty;
     }

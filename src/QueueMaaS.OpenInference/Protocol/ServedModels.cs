@@ -5,13 +5,14 @@ using QueueMaaS.Inference;
 using QueueMaaS.Inference.Batching;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Inference.Tensors;
+using QueueMaaS.Inference.Traffic;
 using QueueMaaS.Jobs.Catalog;
 
 namespace QueueMaaS.OpenInference.Protocol;
 
 /// <summary>What both transports do: find a model version, compute, describe.</summary>
 [SuppressMessage("Performance", "CA1812", Justification = "Made by the container.")]
-internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IModelHost host, TimeProvider time)
+internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IModelHost host, ServedTraffic traffic, TimeProvider time)
 {
     private const int MostListed = 1000;
 
@@ -34,7 +35,13 @@ internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IM
 
     public Task<IReadOnlyList<ModelVersion>> ListAsync(string tenant, CancellationToken cancellationToken) => models.ListAsync(tenant, afterName: null, MostListed, cancellationToken);
 
-    public async Task<BatchResponse> InferAsync(ServedModel model, InferRequest request, CancellationToken cancellationToken)
+    /// <param name="tenant">Whose model.</param>
+    /// <param name="name">As in <see cref="FindAsync"/>.</param>
+    /// <param name="version">As in <see cref="FindAsync"/>.</param>
+    /// <param name="model">What was found.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task<BatchResponse> InferAsync(string tenant, string name, string? version, ServedModel model, InferRequest request, CancellationToken cancellationToken)
     {
         foreach (var wanted in request.Outputs ?? [])
         {
@@ -47,7 +54,16 @@ internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IM
         }
 
         var prepared = host.Prepare(model, request.Inputs);
-        return await host.RunAsync(model, prepared, request.Parameters.ToCall(time.GetUtcNow()), cancellationToken);
+        var call = request.Parameters.ToCall(time.GetUtcNow());
+        if (traffic.Find(tenant, model.Name) is not { } followed)
+            return await host.RunAsync(model, prepared, call, cancellationToken);
+        var reference = string.IsNullOrEmpty(version) ? name : $"{name}@{version}";
+        return await followed.FollowAsync(new(reference, model, prepared, (other, _) => Task.FromResult(host.Prepare(other, request.Inputs))), call, async watched =>
+        {
+            var answer = await host.RunAsync(model, prepared, watched, cancellationToken);
+            watched.OnAnswer?.Invoke(answer);
+            return answer;
+        });
     }
 
     /// <summary>The outputs that the request wants, in its order, with classes in place of numbers where it asks for those.</summary>

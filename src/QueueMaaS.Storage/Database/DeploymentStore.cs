@@ -31,16 +31,10 @@ internal sealed class DeploymentStore(DatabaseSession database, IModelCatalog mo
             return (before.ToDecision(), false);
         var aliases = await context.Aliases.Where(alias => alias.Tenant == tenant && alias.Name == decision.Model).ToListAsync(cancellationToken);
         var pointsAt = aliases.FirstOrDefault(alias => alias.Alias == decision.Alias)?.Version;
-        if (decision.Watch is { } watch)
-        {
-            if (await WatchStore.ChangeAsync(context, watch, time.GetUtcNow(), cancellationToken) == 0)
-                return (null, false);
-        }
-        else if (pointsAt != decision.Expected)
-        {
+        if (!decision.Unconditional && pointsAt != decision.Expected)
             return (null, false);
-        }
-
+        if (decision.Watch is { } watch && !(decision.AddsWatch ? await WatchStore.AddAsync(context, watch, cancellationToken) : await WatchStore.ChangeAsync(context, watch, time.GetUtcNow(), cancellationToken) > 0))
+            return (null, false);
         foreach (var move in decision.Moves)
             Move(context, aliases, tenant, decision.Model, move);
         return (await AddAsync(context, tenant, decision, pointsAt, cancellationToken), true);
@@ -49,6 +43,8 @@ internal sealed class DeploymentStore(DatabaseSession database, IModelCatalog mo
     private static void Move(QueueMaaSDbContext context, List<ModelAliasRow> aliases, string tenant, string name, AliasMove move)
     {
         var row = aliases.FirstOrDefault(alias => alias.Alias == move.Alias);
+        if (move.OnlyFrom is { } from && row?.Version != from)
+            return;
         if (move.Version is not { } version)
         {
             if (row is not null)

@@ -6,13 +6,16 @@ namespace QueueMaaS.Storage.Database;
 /// <summary>Watches and counts, by EF Core.</summary>
 internal sealed class WatchStore(DatabaseSession database, TimeProvider time) : IWatchStore
 {
-    public Task<bool> AddAsync(ModelWatch watch, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    public Task<bool> AddAsync(ModelWatch watch, CancellationToken cancellationToken) => database.WriteAsync(context => AddAsync(context, watch, cancellationToken), cancellationToken);
+
+    /// <summary>Within a transaction.</summary>
+    public static async Task<bool> AddAsync(QueueMaaSDbContext context, ModelWatch watch, CancellationToken cancellationToken)
     {
         if (watch.OpenKey is { } key && await context.Watches.AnyAsync(row => row.Tenant == watch.Tenant && row.OpenKey == key, cancellationToken))
             return false;
         context.Watches.Add(watch);
         return true;
-    }, cancellationToken);
+    }
 
     public Task<bool> ChangeAsync(ModelWatch watch, CancellationToken cancellationToken) =>
         database.WriteAsync(async context => await ChangeAsync(context, watch, time.GetUtcNow(), cancellationToken) > 0, cancellationToken);

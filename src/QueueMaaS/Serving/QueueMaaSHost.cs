@@ -7,6 +7,7 @@ using QueueMaaS.Inference;
 using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Messaging;
@@ -115,6 +116,7 @@ public static partial class QueueMaaSHost
             .Validate(options => options.Nodes.Length == 0 || options.RabbitMq is not null, "Bus:Nodes needs Bus:RabbitMq, which says user, password and virtual host.").ValidateOnStart();
         services.AddOptions<JobOptions>().Bind(configuration.GetSection(JobOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ImportOptions>().Bind(configuration.GetSection(ImportOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<DeploymentOptions>().Bind(configuration.GetSection(DeploymentOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<TenantsOptions>().Bind(configuration.GetSection(TenantsOptions.Section));
         services.AddOptions<AccessOptions>().Bind(configuration.GetSection(AccessOptions.Section)).ValidateDataAnnotations().ValidateOnStart();
         services.AddOptions<ApiOptions>().Bind(configuration.GetSection(ApiOptions.Section)).ValidateDataAnnotations().ValidateOnStart();

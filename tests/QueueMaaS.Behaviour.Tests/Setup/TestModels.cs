@@ -13,6 +13,9 @@ public static class TestModels
         node.Input.Add("x");
     });
 
+    /// <summary>y = √x for x of [N, 2] FP32: no number for negative ones.</summary>
+    public static byte[] SquareRoot() => Model("Sqrt", Value("x"), Value("y"), node => node.Input.Add("x"));
+
     /// <summary>A graph with an operator that no runtime has.</summary>
     public static byte[] UnknownOperator() => Model("Frobnicate", Value("x"), Value("y"), node => node.Input.Add("x"));
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using Npgsql;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
 using QueueMaaS.Testing;
@@ -41,6 +42,15 @@ public sealed class WorkerProcesses : IAsyncLifetime
 
     public async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) =>
         JsonSerializer.Deserialize<IReadOnlyList<JobEvent>>(await _http!.GetStringAsync($"v1/jobs/{id}/history"), QueueMaaSJson.Relaxed)!;
+
+    /// <summary>How many workers have stored counts for a watch.</summary>
+    public async Task<long> CountedByAsync(string watch)
+    {
+        await using var connection = new NpgsqlConnection(_space!.Settings["Storage:PostgreSql"]);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand("select count(distinct worker) from traffic_summaries where watch_id = @watch", connection) { Parameters = { new("watch", watch) } };
+        return (long)(await command.ExecuteScalarAsync())!;
+    }
 
     /// <summary>A job as it is, or once it has ended; asked again while a server is away.</summary>
     public async Task<Job> GetThroughOutagesAsync(string id, int wait)
