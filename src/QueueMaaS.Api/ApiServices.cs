@@ -84,6 +84,7 @@ public static class ApiServices
         app.MapPromotions();
         app.MapRollouts();
         app.MapShadows();
+        app.MapDrift();
         app.MapUploads();
         app.MapBatches();
         app.MapEvaluations();

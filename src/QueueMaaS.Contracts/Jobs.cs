@@ -19,6 +19,8 @@ public enum JobKind
     Evaluation,
     /// <summary>Point an alias at a model version if a declared gate holds.</summary>
     Promotion,
+    /// <summary>Summarise what a model version takes and gives on a data set, and watch whether what it serves stays like it.</summary>
+    Baseline,
 }
 
 /// <summary>Where a job is in its life. <c>succeeded</c>, <c>failed</c>, <c>cancelled</c> and <c>expired</c> are final.</summary>
@@ -53,7 +55,7 @@ public sealed record JobSubmission
     /// <summary>What to do.</summary>
     public required JobKind Kind { get; init; }
 
-    /// <summary>The work itself: an <see cref="InferenceInput"/>, <see cref="TrainingInput"/>, <see cref="BatchInput"/>, <see cref="SweepInput"/>, <see cref="EvaluationInput"/> or <see cref="PromotionInput"/>, by <see cref="Kind"/>.</summary>
+    /// <summary>The work itself: an <see cref="InferenceInput"/>, <see cref="TrainingInput"/>, <see cref="BatchInput"/>, <see cref="SweepInput"/>, <see cref="EvaluationInput"/> <see cref="PromotionInput"/> or <see cref="BaselineInput"/>, by <see cref="Kind"/>.</summary>
     public required JsonElement Input { get; init; }
 
     /// <summary>0 (lowest) to 9 (highest); default 5.</summary>

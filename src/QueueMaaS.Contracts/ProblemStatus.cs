@@ -7,7 +7,7 @@ public static class ProblemStatus
     public static int Of(string code) => code switch
     {
         ProblemCodes.JobNotFound or ProblemCodes.ModelNotFound or ProblemCodes.DatasetNotFound or ProblemCodes.ArtifactNotFound or ProblemCodes.UploadNotFound or ProblemCodes.CheckpointNotFound or ProblemCodes.RecipeNotFound or ProblemCodes.NotFound
-            or ProblemCodes.KeyNotFound or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound or ProblemCodes.RolloutNotFound or ProblemCodes.ShadowNotFound => 404,
+            or ProblemCodes.KeyNotFound or ProblemCodes.DeadLetterNotFound or ProblemCodes.ScheduleNotFound or ProblemCodes.GroupNotFound or ProblemCodes.EndpointNotFound or ProblemCodes.DeliveryNotFound or ProblemCodes.RolloutNotFound or ProblemCodes.ShadowNotFound or ProblemCodes.MonitorNotFound => 404,
         ProblemCodes.JobStateConflict or ProblemCodes.KeyStateConflict or ProblemCodes.IdempotencyConflict or ProblemCodes.UploadOffsetConflict or ProblemCodes.RolloutConflict => 409,
         ProblemCodes.TooLarge or ProblemCodes.ArchiveTooLarge => 413,
         ProblemCodes.UnsupportedEncoding or ProblemCodes.UnsupportedMediaType => 415,

@@ -192,6 +192,8 @@ public static class ProblemCodes
     public const string RolloutNotFound = "rollout_not_found";
     /// <summary>The model has a rollout that has not ended, or the one named has.</summary>
     public const string RolloutConflict = "rollout_conflict";
+    /// <summary>The version has no drift monitor.</summary>
+    public const string MonitorNotFound = "drift_monitor_not_found";
     /// <summary>The model has no shadow.</summary>
     public const string ShadowNotFound = "shadow_not_found";
     /// <summary>A data set has a label that the model has never seen.</summary>

@@ -53,6 +53,8 @@ public sealed record TrainingInput
     public string? Deploy { get; init; }
     /// <summary>What must hold before <see cref="Deploy"/> is done: judged by a job of its own with this one's id and <c>:gate</c>, once the version is registered. With a gate no alias moves by itself, not even for the first version of a name. Default: none.</summary>
     public DeploymentGate? Gate { get; init; }
+    /// <summary>Watch whether what the new version serves stays like the data that it was trained on: a job of its own with this one's id and <c>:baseline</c> summarises that data. Default: not watched.</summary>
+    public DriftSettings? Monitor { get; init; }
     /// <summary>Written by the service where the training is a trial of a sweep; refused from a producer.</summary>
     public TrialSettings? Trial { get; init; }
 }

@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Inference.BatchJobs;
+using QueueMaaS.Inference.Drift;
 using QueueMaaS.Inference.Evaluation;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Inference.Models;
@@ -26,6 +27,7 @@ public static class InferenceServices
         services.AddSingleton<EvaluationSubmissionCheck>();
         services.AddSingleton<ISubmissionCheck>(static provider => provider.GetRequiredService<EvaluationSubmissionCheck>());
         services.AddSingleton<ISubmissionCheck, PromotionSubmissionCheck>();
+        services.AddSingleton<ISubmissionCheck, BaselineSubmissionCheck>();
         services.AddSingleton<IModelInspector, OnnxModelInspector>();
         services.TryAddSingleton<TokenizerCache>();
         services.TryAddSingleton<BatchSummaries>();
@@ -56,6 +58,7 @@ public static class InferenceServices
         services.AddSingleton<Evaluator>();
         services.AddSingleton<IJobExecutor, EvaluationJobExecutor>();
         services.AddSingleton<IJobExecutor, PromotionJobExecutor>();
+        services.AddSingleton<IJobExecutor, BaselineJobExecutor>();
         return services;
     }
 }

@@ -47,7 +47,7 @@ public sealed class JobOptions
     [Range(typeof(TimeSpan), "00:00:00.001", "1.00:00:00")]
     public TimeSpan AgePerPriority { get; set; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>By kind (<c>Inference</c>, <c>Training</c>, <c>Batch</c>, <c>Chunk</c>, <c>Sweep</c>, <c>Evaluation</c>, <c>Promotion</c>): what its jobs get that say nothing themselves. Default: the general settings, and no time limit.</summary>
+    /// <summary>By kind (<c>Inference</c>, <c>Training</c>, <c>Batch</c>, <c>Chunk</c>, <c>Sweep</c>, <c>Evaluation</c>, <c>Promotion</c>, <c>Baseline</c>): what its jobs get that say nothing themselves. Default: the general settings, and no time limit.</summary>
     public Dictionary<Contracts.JobKind, KindOptions> Kinds { get; set; } = [];
 
     /// <summary>The largest submission in bytes, over HTTP and over the bus. Larger inputs go by reference. Default 4 MiB.</summary>

@@ -34,6 +34,7 @@ public static class JobServices
         services.AddSingleton<FileImporter>();
         services.AddSingleton<GateCheck>();
         services.AddSingleton<Rollouts>();
+        services.AddSingleton<DriftMonitors>();
         services.AddSingleton<Access.KeyOffice>();
         return services;
     }
@@ -45,7 +46,7 @@ public static class JobServices
         services.AddHostedService<Cleaner>();
         services.AddSingleton<ArtifactCleaner>();
         services.AddHostedService(provider => provider.GetRequiredService<ArtifactCleaner>());
-        services.AddHostedService<RolloutKeeper>();
+        services.AddHostedService<WatchKeeper>();
         return services;
     }
 

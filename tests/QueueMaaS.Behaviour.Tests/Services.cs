@@ -137,3 +137,9 @@ public sealed class Embedded_shadows(EmbeddedService service) : ShadowCases(serv
 
 [Collection("servers")]
 public sealed class Servers_shadows(ServersService service) : ShadowCases(service);
+
+[Collection("embedded")]
+public sealed class Embedded_drift(EmbeddedService service) : DriftCases(service);
+
+[Collection("servers")]
+public sealed class Servers_drift(ServersService service) : DriftCases(service);

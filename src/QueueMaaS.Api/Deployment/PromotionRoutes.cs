@@ -37,8 +37,13 @@ internal static class PromotionRoutes
         var version = await models.RequireAsync(caller.Tenant, reference, cancellationToken);
         var input = JsonSerializer.SerializeToElement(new PromotionInput { Model = $"{version.Name}@{version.Version}", Alias = body.Alias, Gate = body.Gate }, QueueMaaSJson.Relaxed);
         var outcome = await submitter.SubmitAsync(new JobSubmission { Kind = JobKind.Promotion, Input = input }, new SubmissionOrigin(caller.Tenant), cancellationToken);
-        var job = outcome.Job;
-        if (Requests.Wait(request, options.Value.MaxWait) is { } wait)
+        return await AnswerAsync(caller, request, outcome.Job, waiter, options.Value, cancellationToken);
+    }
+
+    /// <summary>The job as it is, or where the caller waits for it, at its end.</summary>
+    public static async Task<IResult> AnswerAsync(Caller caller, HttpRequest request, JobRecord job, JobWaiter waiter, ApiOptions options, CancellationToken cancellationToken)
+    {
+        if (Requests.Wait(request, options.MaxWait) is { } wait)
             job = await waiter.WaitForEndAsync(caller.Tenant, job.Id, wait, cancellationToken) ?? job;
         var location = $"/v1/jobs/{Uri.EscapeDataString(job.Id)}";
         request.HttpContext.Response.Headers.Location = location;

@@ -11,8 +11,8 @@ namespace QueueMaaS.Api.Hosting;
 internal static partial class ApiDocument
 {
     private const string ProblemSchema = "ProblemDetails";
-    private static readonly Type[] Inputs = [typeof(InferenceInput), typeof(TrainingInput), typeof(BatchInput), typeof(SweepInput), typeof(EvaluationInput), typeof(PromotionInput)];
-    private static readonly Type[] Outputs = [typeof(InferenceOutput), typeof(TrainingOutput), typeof(BatchOutput), typeof(SweepOutput), typeof(EvaluationOutput), typeof(ModelDecision)];
+    private static readonly Type[] Inputs = [typeof(InferenceInput), typeof(TrainingInput), typeof(BatchInput), typeof(SweepInput), typeof(EvaluationInput), typeof(PromotionInput), typeof(BaselineInput)];
+    private static readonly Type[] Outputs = [typeof(InferenceOutput), typeof(TrainingOutput), typeof(BatchOutput), typeof(SweepOutput), typeof(EvaluationOutput), typeof(ModelDecision), typeof(DriftMonitor)];
     private static readonly Type[] Progress = [typeof(TrainingProgress), typeof(BatchProgress), typeof(SweepProgress), typeof(EvaluationProgress)];
     private static readonly Type[] Lines = [typeof(BatchItem), typeof(BatchItemResult), typeof(BatchItemError)];
 

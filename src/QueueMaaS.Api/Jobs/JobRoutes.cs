@@ -32,7 +32,8 @@ internal static class JobRoutes
             .WithExample("batch", """{"kind":"batch","input":{"model":"animals@3","dataset":"animals","split":"test"},"priority":2}""")
             .WithExample("sweep", """{"kind":"sweep","input":{"training":{"dataset":"houses","epochs":20},"search":{"method":"random","trials":20,"seed":1,"space":{"learningRate":{"logUniform":[0.0001,0.1]},"batchSize":{"values":[32,64,128]}}},"register":"house-prices"}}""")
             .WithExample("evaluation", """{"kind":"evaluation","input":{"model":"animals@2","compareWith":"animals@1","dataset":"animals","split":"test"}}""")
-            .WithExample("promotion", """{"kind":"promotion","input":{"model":"animals@4","alias":"production","gate":{"metrics":[{"metric":"accuracy","atLeast":0.7,"dataset":"animals","split":"test"}],"latency":{"p99Ms":5}}}}""");
+            .WithExample("promotion", """{"kind":"promotion","input":{"model":"animals@4","alias":"production","gate":{"metrics":[{"metric":"accuracy","atLeast":0.7,"dataset":"animals","split":"test"}],"latency":{"p99Ms":5}}}}""")
+            .WithExample("baseline", """{"kind":"baseline","input":{"model":"animals@4","dataset":"animals","split":"train"}}""");
         jobs.MapGet("", ListAsync).Produces<Page<Job>>().WithSummary("List jobs, newest first").WithDescription("`state=failed` is the dead-letter list.");
         jobs.MapGet("{id}", GetAsync).Produces<Job>().WithSummary("Get a job").WithDescription("`?wait=N` answers when the job has ended, or after N seconds.")
             .WithParameter("wait", ParameterLocation.Query, "Seconds to wait for the job's end.", JsonSchemaType.Number);

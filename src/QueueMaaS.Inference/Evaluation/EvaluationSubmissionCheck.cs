@@ -42,7 +42,8 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
             throw new ProblemException(ProblemCodes.EvaluationUnsupported, $"One of `{model.Name}@{model.Version}` and `{other.Name}@{other.Version}` gives labels and the other a number, so they cannot be compared.", ("path", "input.compareWith"));
     }
 
-    private static void CheckData(EvaluationInput input, Dataset dataset)
+    /// <summary>That the data set has the split and the columns.</summary>
+    internal static void CheckData(EvaluationInput input, Dataset dataset)
     {
         var card = dataset.Card;
         var split = EvaluationSources.SplitOf(input, card);

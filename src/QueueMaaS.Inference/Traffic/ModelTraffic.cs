@@ -1,5 +1,7 @@
+using System.Collections.Frozen;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
+using QueueMaaS.Inference.Drift;
 using QueueMaaS.Inference.Preparation;
 
 namespace QueueMaaS.Inference.Traffic;
@@ -20,12 +22,14 @@ public sealed class ModelTraffic
 {
     private readonly RolloutCounter? _rollout;
     private readonly ShadowFeed? _shadow;
+    private readonly FrozenDictionary<int, DriftSampler> _monitors;
     private readonly TimeProvider _time;
 
-    internal ModelTraffic(RolloutCounter? rollout, ShadowFeed? shadow, TimeProvider time)
+    internal ModelTraffic(RolloutCounter? rollout, ShadowFeed? shadow, FrozenDictionary<int, DriftSampler> monitors, TimeProvider time)
     {
         _rollout = rollout;
         _shadow = shadow;
+        _monitors = monitors;
         _time = time;
     }
 
@@ -46,8 +50,11 @@ public sealed class ModelTraffic
             var milliseconds = _time.GetElapsedTime(started).TotalMilliseconds;
             if (request.ByName)
                 _rollout?.Served(request.Model.Version, milliseconds, failed: false);
-            if (response is not null)
-                _shadow?.Offer(request, response, milliseconds);
+            if (response is null)
+                return answer;
+            _shadow?.Offer(request, response, milliseconds);
+            if (_monitors.TryGetValue(request.Model.Version, out var monitor))
+                monitor.Observe(request.Prepared.Inputs, response.Outputs, request.Prepared.Rows);
             return answer;
         }
         catch (Exception exception) when (request.ByName && IsOurs(exception))

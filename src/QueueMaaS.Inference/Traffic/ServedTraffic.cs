@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Inference.Drift;
 using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Deployment;
@@ -68,8 +69,15 @@ public sealed partial class ServedTraffic(
         {
             var rollout = group.FirstOrDefault(static watch => watch.Kind == WatchKind.Rollout) is { } rolling ? RolloutOf(rolling, live) : null;
             var shadow = group.FirstOrDefault(static watch => watch.Kind == WatchKind.Shadow) is { } shadowing ? await ShadowOfAsync(shadowing, live, cancellationToken) : null;
-            if (rollout is not null || shadow is not null)
-                followed[group.Key] = new(rollout, shadow, time);
+            var monitors = new Dictionary<int, DriftSampler>();
+            foreach (var watch in group.Where(static watch => watch.Kind == WatchKind.Drift))
+            {
+                if (await SamplerOfAsync(watch, live, cancellationToken) is { } sampler)
+                    monitors[watch.Version] = sampler;
+            }
+
+            if (rollout is not null || shadow is not null || monitors.Count > 0)
+                followed[group.Key] = new(rollout, shadow, monitors.ToFrozenDictionary(), time);
         }
 
         _followed = followed.ToFrozenDictionary();
@@ -94,6 +102,20 @@ public sealed partial class ServedTraffic(
             return null;
         var served = await predictor.ServeAsync(version, cancellationToken);
         return Keep(watch.Id, live, () => new ShadowFeed(watch.Id, ShadowStanding.RequestOf(watch), served, shadows));
+    }
+
+    private async Task<DriftSampler?> SamplerOfAsync(ModelWatch watch, HashSet<string> live, CancellationToken cancellationToken)
+    {
+        if (_counters.TryGetValue(watch.Id, out var known))
+        {
+            live.Add(watch.Id);
+            return (DriftSampler)known;
+        }
+
+        if (await models.FindAsync(watch.Tenant, new(watch.Name, watch.Version, Alias: null), cancellationToken) is not { } version)
+            return null;
+        var served = await predictor.ServeAsync(version, cancellationToken);
+        return Keep(watch.Id, live, () => new DriftSampler(watch.Id, DriftBaseline.Of(watch), served, options.Value.DriftRowsPerSecond, time));
     }
 
     private T Keep<T>(string key, HashSet<string> live, Func<T> make) where T : class, ITrafficCounter

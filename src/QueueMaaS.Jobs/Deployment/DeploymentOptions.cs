@@ -19,6 +19,10 @@ public sealed class DeploymentOptions
     [Range(0, 10_000)]
     public int ShadowWhileBusy { get; set; }
 
+    /// <summary>Rows that one worker summarises for each monitored version, at most, in a second, 1 to 100,000; the requests are drawn at random. Default 50.</summary>
+    [Range(1, 100_000)]
+    public int DriftRowsPerSecond { get; set; } = 50;
+
     /// <summary>How long a shadow's request waits for the worker to have nothing else to do before it is dropped. Default 250 ms.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:01:00")]
     public TimeSpan ShadowPatience { get; set; } = TimeSpan.FromMilliseconds(250);

@@ -88,14 +88,19 @@ public sealed class TrafficSummary
     public required DateTimeOffset ChangedAt { get; set; }
 }
 
+/// <summary>An event about a model: in the history, on the bus, and to the webhook endpoints that want it.</summary>
+/// <param name="Type">Such as <c>model.drift</c>.</param>
+/// <param name="Data">JSON.</param>
+public sealed record WatchEvent(string Type, string Data);
+
 /// <summary>Watches and what workers count for them.</summary>
 public interface IWatchStore
 {
     /// <summary>Stores a new watch; false where one with its <see cref="ModelWatch.OpenKey"/> is open.</summary>
     Task<bool> AddAsync(ModelWatch watch, CancellationToken cancellationToken);
 
-    /// <summary>Stores a changed watch; false where it has changed since it was read, or is gone.</summary>
-    Task<bool> ChangeAsync(ModelWatch watch, CancellationToken cancellationToken);
+    /// <summary>Stores a changed watch, with an event that tells of it where one is given; false where it has changed since it was read, or is gone.</summary>
+    Task<bool> ChangeAsync(ModelWatch watch, CancellationToken cancellationToken, WatchEvent? news = null);
 
     /// <summary>Null where the tenant has none of this id.</summary>
     Task<ModelWatch?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
@@ -111,6 +116,9 @@ public interface IWatchStore
 
     /// <summary>What all workers have counted for a watch.</summary>
     Task<IReadOnlyList<TrafficSummary>> SummariesAsync(string watchId, CancellationToken cancellationToken);
+
+    /// <summary>Removes the counts of a watch that have not changed since.</summary>
+    Task<int> RemoveOldAsync(string watchId, DateTimeOffset before, CancellationToken cancellationToken);
 
     /// <summary>Removes the counts of watches that have ended or are gone.</summary>
     Task<int> RemoveOrphansAsync(DateTimeOffset before, CancellationToken cancellationToken);

@@ -66,7 +66,7 @@ public sealed class JobSubmitter : IAsyncDisposable
     {
         SubmissionLimits.Check(submission, origin.IdempotencyKey);
         if (!_checks.TryGetValue(submission.Kind, out var check))
-            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training`, `batch`, `sweep`, `evaluation` or `promotion`.", ("path", "kind"));
+            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training`, `batch`, `sweep`, `evaluation`, `promotion` or `baseline`.", ("path", "kind"));
         if (submission.Webhook is { } webhook)
             _webhookTargets.Check(webhook);
         var references = OutputReferences.Find(submission.Input);

@@ -17,8 +17,15 @@ internal sealed class WatchStore(DatabaseSession database, TimeProvider time) : 
         return true;
     }
 
-    public Task<bool> ChangeAsync(ModelWatch watch, CancellationToken cancellationToken) =>
-        database.WriteAsync(async context => await ChangeAsync(context, watch, time.GetUtcNow(), cancellationToken) > 0, cancellationToken);
+    public Task<bool> ChangeAsync(ModelWatch watch, CancellationToken cancellationToken, WatchEvent? news = null) => database.WriteAsync(async context =>
+    {
+        var now = time.GetUtcNow();
+        if (await ChangeAsync(context, watch, now, cancellationToken) == 0)
+            return false;
+        if (news is not null)
+            await ModelEvents.AddAsync(context, watch.Tenant, watch.Name, news.Type, news.Data, now, cancellationToken);
+        return true;
+    }, cancellationToken);
 
     /// <summary>Within a transaction; 0 where the watch has changed since it was read.</summary>
     public static Task<int> ChangeAsync(QueueMaaSDbContext context, ModelWatch watch, DateTimeOffset now, CancellationToken cancellationToken) =>
@@ -54,6 +61,9 @@ internal sealed class WatchStore(DatabaseSession database, TimeProvider time) : 
 
     public Task<IReadOnlyList<TrafficSummary>> SummariesAsync(string watchId, CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<TrafficSummary>>(
         async context => await context.Summaries.Where(row => row.WatchId == watchId).ToListAsync(cancellationToken), cancellationToken);
+
+    public Task<int> RemoveOldAsync(string watchId, DateTimeOffset before, CancellationToken cancellationToken) => database.WriteAsync(
+        context => context.Summaries.Where(row => row.WatchId == watchId && row.ChangedAt < before).ExecuteDeleteAsync(cancellationToken), cancellationToken);
 
     public Task<int> RemoveOrphansAsync(DateTimeOffset before, CancellationToken cancellationToken) => database.WriteAsync(
         context => context.Summaries.Where(row => row.ChangedAt < before && !context.Watches.Any(watch => watch.Id == row.WatchId && watch.EndedAt == null)).ExecuteDeleteAsync(cancellationToken), cancellationToken);

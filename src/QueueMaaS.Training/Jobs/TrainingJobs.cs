@@ -46,6 +46,8 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
         CardFit.Require(dataset.Card, settings);
         if (settings.StartFrom is { } start)
             _ = await StartingModels.RequireAsync(models, tenant, start.Model, cancellationToken);
+        if (training.Monitor is { } monitor)
+            DriftSettingsCheck.Check(monitor, "monitor");
         if (training.Gate is { } gate)
         {
             if (training.Deploy is null)
@@ -139,6 +141,7 @@ internal sealed class TrainingJobExecutor(
                 return ToOutput(input.Trial!, reference, trained, seconds);
             trained = trained with { Data = WithVocabulary(trained.Data) };
             var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, exported, cancellationToken);
+            await HandToMonitorAsync(job, input, version, reference, cancellationToken);
             return ToOutput(version, input.Gate is null ? input.Deploy : null, dataset, trained, exported, seconds) with { Promotion = await HandToGateAsync(job, input, version, cancellationToken) };
         }
         finally
@@ -224,6 +227,15 @@ internal sealed class TrainingJobExecutor(
         var promotion = new PromotionInput { Model = $"{version.Name}@{version.Version}", Alias = input.Deploy!, Gate = gate };
         await submitter.SubmitChildrenAsync(job, [(id, JsonSerializer.Serialize(promotion, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Promotion);
         return id;
+    }
+
+    /// <summary>What the model takes and gives on its training data is summarised where models are run, too.</summary>
+    private async Task HandToMonitorAsync(JobRecord job, TrainingInput input, ModelVersion version, string dataset, CancellationToken cancellationToken)
+    {
+        if (input.Monitor is not { } settings)
+            return;
+        var baseline = new BaselineInput { Model = $"{version.Name}@{version.Version}", Dataset = dataset, Settings = settings };
+        await submitter.SubmitChildrenAsync(job, [($"{job.Id}:baseline", JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Baseline);
     }
 
     private async Task<Artifact> StoreAsync(string path, CancellationToken cancellationToken)

@@ -10,7 +10,7 @@ namespace QueueMaaS.Training.Sweeps;
 internal sealed class SweepPlan
 {
     /// <summary>Fields that would make trials something else than trials of one training.</summary>
-    private static readonly string[] Fixed = ["model", "dataset", "deploy", "gate", "trial"];
+    private static readonly string[] Fixed = ["model", "dataset", "deploy", "gate", "monitor", "trial"];
 
     private readonly JsonObject _training;
 

@@ -32,6 +32,7 @@ internal static class TrialJobs
         training["dataset"] = dataset;
         training.Remove("deploy");
         training.Remove("gate");
+        training.Remove("monitor");
         training["trial"] = JsonSerializer.SerializeToNode(new TrialSettings { Sweep = sweep, Number = 0, ProbeMinutes = plan.Input.Search.Minutes }, QueueMaaSJson.Relaxed);
         return training.ToJsonString(QueueMaaSJson.Relaxed);
     }
@@ -82,6 +83,7 @@ internal static class TrialJobs
         {
             training.Remove("deploy");
             training.Remove("gate");
+            training.Remove("monitor");
         }
 
         // Of a trial its last state is enough: that is where it goes on, and what is exported of the best one.

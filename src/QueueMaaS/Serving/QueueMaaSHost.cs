@@ -144,6 +144,7 @@ public static partial class QueueMaaSHost
             works[JobKind.Chunk] = 2;
             works[JobKind.Evaluation] = 1;
             works[JobKind.Promotion] = 1;
+            works[JobKind.Baseline] = 1;
         }
 
         if (roles.HasFlag(Roles.Training))
