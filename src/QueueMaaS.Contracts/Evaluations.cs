@@ -84,6 +84,8 @@ public sealed record ModelEvaluation
     public string? TrainedBy { get; init; }
     /// <summary>The data set that it was trained on, where its card says so.</summary>
     public string? TrainedOn { get; init; }
+    /// <summary>How it was trained, where a training job made it that still exists.</summary>
+    public EvaluatedTraining? Training { get; init; }
     /// <summary>Figures of labels.</summary>
     public ClassificationFigures? Classification { get; init; }
     /// <summary>Figures of numbers.</summary>
@@ -93,6 +95,14 @@ public sealed record ModelEvaluation
     /// <summary>The worst mistakes, the worst first, up to 20: labels by how unlikely the true one was to the model, numbers by their distance.</summary>
     public required IReadOnlyList<Mistake> Worst { get; init; }
 }
+
+/// <summary>How an evaluated model was trained.</summary>
+/// <param name="Job">The training job.</param>
+/// <param name="Recipe">Its recipe, <c>name@version</c>, where it named one.</param>
+/// <param name="Settings">What the job said, as <see cref="ModelCard.Parameters"/>.</param>
+/// <param name="Epoch">The epoch whose weights the model has.</param>
+/// <param name="History">Every epoch.</param>
+public sealed record EvaluatedTraining(string Job, string? Recipe, System.Text.Json.JsonElement? Settings, int? Epoch, IReadOnlyList<EpochMetrics> History);
 
 /// <summary>A figure's 95 % interval: the 2.5 % and 97.5 % quantiles over the bootstrap's resamples of the items (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).</summary>
 /// <param name="Low">Its lower end.</param>

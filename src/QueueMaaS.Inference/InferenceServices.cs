@@ -56,6 +56,7 @@ public static class InferenceServices
         services.AddSingleton<IJobExecutor, InferenceJobExecutor>();
         services.AddSingleton<IJobExecutor, BatchJobExecutor>();
         services.AddSingleton<IJobExecutor, ChunkJobExecutor>();
+        services.AddSingleton<EvaluatedTrainings>();
         services.AddSingleton<Evaluator>();
         services.AddSingleton<IJobExecutor, EvaluationJobExecutor>();
         services.AddSingleton<IJobExecutor, PromotionJobExecutor>();

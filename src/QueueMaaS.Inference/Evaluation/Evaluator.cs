@@ -10,7 +10,7 @@ using QueueMaaS.Jobs.Execution;
 namespace QueueMaaS.Inference.Evaluation;
 
 /// <summary>Runs an evaluation: has every item computed as serving would, a few groups under way at a time, keeps the answers and the truths, and makes figures of them.</summary>
-public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Predictor predictor, IModelHost host, EvaluationSources sources, IArtifactStore artifacts, TimeProvider time)
+public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Predictor predictor, IModelHost host, EvaluationSources sources, EvaluatedTrainings trainings, IArtifactStore artifacts, TimeProvider time)
 {
     private static readonly TimeSpan BetweenReports = TimeSpan.FromSeconds(1);
 
@@ -40,7 +40,7 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         var evaluated = versions.Select((version, i) => heads[i].Task == EvaluationTask.Classification
             ? new EvaluatedModel(version, heads[i], answers[i].Labels(items), null)
             : new EvaluatedModel(version, heads[i], null, answers[i].Numbers(items))).ToArray();
-        return await ReportAsync(input, dataset, source, items, firstError, evaluated, cancellationToken);
+        return await ReportAsync(attempt.Job.Tenant, input, dataset, source, items, firstError, evaluated, cancellationToken);
     }
 
     private async Task<ModelAnswers> ComputeAsync(JobAttempt attempt, ModelVersion version, EvaluatedHead head, IEvaluationSource source, Progress progress, CancellationToken cancellationToken)
@@ -62,13 +62,13 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
     }
 
     private async Task<EvaluationOutput> ReportAsync(
-        EvaluationInput input, Dataset dataset, IEvaluationSource source, int[] items, Problem? firstError, EvaluatedModel[] evaluated, CancellationToken cancellationToken)
+        string tenant, EvaluationInput input, Dataset dataset, IEvaluationSource source, int[] items, Problem? firstError, EvaluatedModel[] evaluated, CancellationToken cancellationToken)
     {
         var sliced = EvaluationSources.SlicesOf(input, dataset.Card);
         var pictures = new Dictionary<int, string>();
         var figures = new List<ModelEvaluation>();
         foreach (var model in evaluated)
-            figures.Add(await ModelReport.MakeAsync(model, items, source, input, sliced, pictures, cancellationToken));
+            figures.Add(await ModelReport.MakeAsync(model, items, source, input, sliced, pictures, cancellationToken) with { Training = await trainings.FindAsync(tenant, model.Version, cancellationToken) });
         var output = new EvaluationOutput
         {
             Task = evaluated[0].Head.Task,

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
@@ -60,6 +61,24 @@ public abstract partial class EvaluationCases(ServiceFixture service)
         Addresses().Matches(page).ShouldBeEmpty("nothing is loaded from elsewhere");
         await using var artifact = await service.Api.OpenArtifactAsync(output.ReportArtifact!, Cancel);
         (await new StreamReader(artifact).ReadToEndAsync(Cancel)).ShouldBe(page);
+    }
+
+    [Fact]
+    public async Task A_model_that_was_trained_here_shows_how()
+    {
+        var (_, data) = await LowHighAsync();
+        var name = Requests.NewId();
+        using var response = await service.Http.PostAsync("v1/jobs", Requests.Json($$$$"""{"kind":"training","input":{"model":"{{{{name}}}}","dataset":"{{{{data}}}}","recipe":"tabular-default@1","epochs":3,"seed":41}}"""), Cancel);
+        var training = JsonElement.Parse(await response.Content.ReadAsStringAsync(Cancel)).GetProperty("id").GetString()!;
+        Requests.Output<TrainingOutput>(await service.Api.WaitAsync(training, Cancel));
+
+        var job = await SubmitAsync(new EvaluationInput { Model = name, Dataset = data });
+        var told = Requests.Output<EvaluationOutput>(await service.Api.WaitAsync(job.Id, Cancel)).Model.Training!;
+        (told.Job, told.Recipe, told.History.Count, told.Settings!.Value.GetProperty("seed").GetInt32()).ShouldBe((training, "tabular-default@1", 3, 41));
+        var page = await service.Http.GetStringAsync($"v1/jobs/{job.Id}/report", Cancel);
+        foreach (var part in (string[])[">Loss</text>", ">Accuracy</text>", ">Precision over recall</text>", "<b>tabular-default@1</b>", $"<b>{data}@1</b>", "<td>seed</td><td>41</td>"])
+            page.ShouldContain(part);
+        Addresses().Matches(page).ShouldBeEmpty("nothing is loaded from elsewhere");
     }
 
     [Fact]

@@ -33,16 +33,52 @@ internal static class EvaluationCharts
     {
         Begin(html, "ROC", "false positive rate", "true positive rate");
         Diagonal(html);
-        int[] shown = [.. classes.Index().Where(c => c.Item.RocAuc is not null && (classes.Count != 2 || c.Index == 1)).OrderBy(static c => c.Item.RocAuc).Take(MostCurves).Select(static c => c.Index)];
+        Ranks(html, classes, curves, static curves => curves.Roc, static figures => figures.RocAuc);
+    }
+
+    public static void PrecisionRecall(StringBuilder html, IReadOnlyList<ClassFigures> classes, Func<int, RankCurves?> curves)
+    {
+        Begin(html, "Precision over recall", "recall", "precision");
+        Ranks(html, classes, curves, static curves => curves.Precision, static figures => figures.PrAuc);
+    }
+
+    /// <summary>The classes that are hardest to tell from the rest.</summary>
+    private static void Ranks(StringBuilder html, IReadOnlyList<ClassFigures> classes, Func<int, RankCurves?> curves, Func<RankCurves, IReadOnlyList<CurvePoint>> pick, Func<ClassFigures, double?> area)
+    {
+        int[] shown = [.. classes.Index().Where(c => c.Item.RocAuc is not null && (classes.Count != 2 || c.Index == 1)).OrderBy(c => area(c.Item)).Take(MostCurves).Select(static c => c.Index)];
         foreach (var (place, label) in shown.Index())
         {
-            var curve = curves(label)!.Roc;
+            var curve = pick(curves(label)!);
             var step = Math.Max(1, curve.Count / MostPoints);
             html.Append("<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"").Append(Colours[place % Colours.Length]).Append("\" points=\"");
             foreach (var point in curve.Index().Where(p => p.Index % step == 0 || p.Index == curve.Count - 1).Select(static p => p.Item))
                 html.Append(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Y):0.#} ");
             html.Append("\"/>");
-            html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left + Side - 8}\" y=\"{Top + Side - 10 - (13 * (shown.Length - 1 - place))}\" text-anchor=\"end\" style=\"fill:{Colours[place % Colours.Length]}\">{EvaluationPage.Text(Short(classes[label].Name))} {classes[label].RocAuc:0.###}</text>");
+            html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left + Side - 8}\" y=\"{Top + Side - 10 - (13 * (shown.Length - 1 - place))}\" text-anchor=\"end\" style=\"fill:{Colours[place % Colours.Length]}\">{EvaluationPage.Text(Short(classes[label].Name))} {area(classes[label]):0.###}</text>");
+        }
+
+        html.Append("</svg></figure>");
+    }
+
+    /// <summary>Lines over the epochs, each with its name and last value; epochs without a value are left out.</summary>
+    public static void Epochs(StringBuilder html, string title, string up, IReadOnlyList<(string Name, IReadOnlyList<double?> Values)> lines)
+    {
+        double[] all = [.. lines.SelectMany(static line => line.Values).OfType<double>().Where(double.IsFinite)];
+        if (all.Length == 0)
+            return;
+        var (least, most, last) = (all.Min(), all.Max(), Math.Max(1, lines.Max(static line => line.Values.Count) - 1));
+        var range = most > least ? most - least : 1;
+        Begin(html, title, "epoch", up);
+        html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 6}\" y=\"{Top + Side + 4}\" text-anchor=\"end\">{EvaluationPage.Number(least)}</text><text x=\"{Left - 6}\" y=\"{Top + 4}\" text-anchor=\"end\">{EvaluationPage.Number(most)}</text><text x=\"{Left}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">1</text><text x=\"{Left + Side}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">{last + 1}</text>");
+        // The names stand where the lines do not end.
+        var names = lines[0].Values.LastOrDefault() is { } end && (end - least) / range > 0.5 ? Top + Side - 10 - (13 * (lines.Count - 1)) : Top + 16;
+        foreach (var (place, (name, values)) in lines.Index())
+        {
+            var colour = Colours[place % Colours.Length];
+            html.Append(CultureInfo.InvariantCulture, $"<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"{colour}\" points=\"");
+            foreach (var (epoch, value) in values.Index().Where(static v => v.Item is { } number && double.IsFinite(number)))
+                html.Append(CultureInfo.InvariantCulture, $"{X((double)epoch / last):0.#},{Y((value!.Value - least) / range):0.#} ");
+            html.Append(CultureInfo.InvariantCulture, $"\"/><text x=\"{Left + Side - 8}\" y=\"{names + (13 * place)}\" text-anchor=\"end\" style=\"fill:{colour}\">{name} {EvaluationPage.Number(values[^1])}</text>");
         }
 
         html.Append("</svg></figure>");
@@ -92,7 +128,7 @@ internal static class EvaluationCharts
     {
         html.Append(CultureInfo.InvariantCulture, $"<figure style=\"margin:0\"><svg width=\"{Left + Side + 16}\" height=\"{Top + Side + 40}\" role=\"img\" aria-label=\"{title}\"><text x=\"{Left}\" y=\"16\" style=\"font-weight:600;font-size:13px\">{title}</text>");
         html.Append(CultureInfo.InvariantCulture, $"<rect x=\"{Left}\" y=\"{Top}\" width=\"{Side}\" height=\"{Side}\" fill=\"none\" stroke=\"#8795a3\"/><text x=\"{Left + (Side / 2)}\" y=\"{Top + Side + 32}\" text-anchor=\"middle\">{across}</text><text transform=\"translate(12,{Top + (Side / 2)}) rotate(-90)\" text-anchor=\"middle\">{up}</text>");
-        if (across == "truth")
+        if (across is "truth" or "epoch")
             return;
         foreach (var tick in (double[])[0, 0.5, 1])
             html.Append(CultureInfo.InvariantCulture, $"<text x=\"{X(tick):0}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">{tick}</text><text x=\"{Left - 6}\" y=\"{Y(tick) + 4:0}\" text-anchor=\"end\">{tick}</text>");

@@ -48,6 +48,8 @@ internal static class EvaluationPage
             Regressed(html, numbers, model.Numbers!);
         Slices(html, figures);
         Worst(html, figures, pictures);
+        if (figures.Training is { } training)
+            TrainingSection.Write(html, figures, training);
     }
 
     private static void Classified(StringBuilder html, ClassificationFigures figures, LabelPredictions predictions)
@@ -66,6 +68,7 @@ internal static class EvaluationPage
         html.Append("<div class=\"charts\">");
         EvaluationCharts.Reliability(html, figures.Calibration);
         EvaluationCharts.Roc(html, figures.Classes, label => Classification.Curves(predictions, label));
+        EvaluationCharts.PrecisionRecall(html, figures.Classes, label => Classification.Curves(predictions, label));
         html.Append("</div><h3>Confusion: truth by row, answer by column</h3><div class=\"scroll\">");
         EvaluationCharts.Confusion(html, figures);
         html.Append("</div><h3>Classes</h3>");
@@ -142,7 +145,7 @@ internal static class EvaluationPage
 
     private static string Span(Interval interval) => $"{Number(interval.Low)} to {Number(interval.High)}";
 
-    private static void Table(StringBuilder html, string[] head, string[][] rows)
+    public static void Table(StringBuilder html, string[] head, string[][] rows)
     {
         html.Append("<div class=\"scroll\"><table><tr>");
         foreach (var cell in head)

@@ -7,7 +7,8 @@ internal readonly record struct CurvePoint(double X, double Y);
 /// <param name="RocAuc">Area under the true positive rate over the false positive rate.</param>
 /// <param name="AveragePrecision">Sum of precision × growth of recall, without interpolation.</param>
 /// <param name="Roc">False positive rate and true positive rate, from (0, 0) to (1, 1).</param>
-internal sealed record RankCurves(double RocAuc, double AveragePrecision, IReadOnlyList<CurvePoint> Roc)
+/// <param name="Precision">Recall and precision, by falling score.</param>
+internal sealed record RankCurves(double RocAuc, double AveragePrecision, IReadOnlyList<CurvePoint> Roc, IReadOnlyList<CurvePoint> Precision)
 {
     /// <summary>The curves; null where one of the two sides has no items.</summary>
     /// <param name="scores">Greater where the item is likelier of the class. Is sorted.</param>
@@ -22,6 +23,7 @@ internal sealed record RankCurves(double RocAuc, double AveragePrecision, IReadO
         double area = 0, precision = 0;
         int truePositives = 0, falsePositives = 0;
         var points = new List<CurvePoint> { new(0, 0) };
+        var precisions = new List<CurvePoint>();
         for (var at = scores.Length - 1; at >= 0;)
         {
             var (wereTrue, wereFalse, score) = (truePositives, falsePositives, scores[at]);
@@ -36,8 +38,9 @@ internal sealed record RankCurves(double RocAuc, double AveragePrecision, IReadO
             area += (falsePositives - wereFalse) * (truePositives + wereTrue) / 2.0;
             precision += (truePositives - wereTrue) * ((double)truePositives / (truePositives + falsePositives));
             points.Add(new((double)falsePositives / negatives, (double)truePositives / positives));
+            precisions.Add(new((double)truePositives / positives, (double)truePositives / (truePositives + falsePositives)));
         }
 
-        return new(area / ((double)positives * negatives), precision / positives, points);
+        return new(area / ((double)positives * negatives), precision / positives, points, precisions);
     }
 }
