@@ -126,6 +126,7 @@ need "nodejs npm" "for an independent producer and webhook receiver" node npm
 echo "Node.js $(node --version)"
 need prometheus "to check metrics and alert rules" promtool
 promtool --version 2>&1 | head -n 1
+need kubernetes-client "to render the Kubernetes manifests" kubectl
 (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 
 mkdir -p "$results"

@@ -18,6 +18,10 @@ public sealed class InferenceOptions
     /// <summary>Compute made-up rows when a model is loaded, so that the first requests find its memory and its measured cost ready. Default true.</summary>
     public bool WarmUp { get; set; } = true;
 
+    /// <summary>The longest that one batch may take to compute; then it is stopped and fails with <c>model_run_timeout</c>. After three in a row the model's requests are refused for five minutes. Default 1 minute.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
+    public TimeSpan RunTimeout { get; set; } = TimeSpan.FromMinutes(1);
+
     /// <summary>What computes: <c>cpu</c>, <c>cuda</c> or <c>tensorrt</c>. The last two need a build with <c>-p:Accelerator=cuda</c> and a GPU. Default <c>cpu</c>.</summary>
     [AllowedValues("cpu", "cuda", "tensorrt", ErrorMessage = "Inference:Provider must be cpu, cuda or tensorrt.")]
     public string Provider { get; set; } = "cpu";

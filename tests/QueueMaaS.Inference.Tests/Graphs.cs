@@ -180,7 +180,7 @@ internal static class Graphs
         return tensor;
     }
 
-    private static TensorProto Longs(string name, params long[] values)
+    public static TensorProto Longs(string name, params long[] values)
     {
         var tensor = new TensorProto { Name = name, DataType = (int)DataType.Int64, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())) };
         tensor.Dims.Add(values.Length);

@@ -23,6 +23,8 @@ internal sealed class LoadedModel : IAsyncDisposable
         Batcher = batcher;
     }
 
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(10);
+
     public DynamicBatcher Batcher { get; }
 
     public ModelSignature Signature => _model.Signature;
@@ -42,7 +44,13 @@ internal sealed class LoadedModel : IAsyncDisposable
             var single = served.IsSingle || !model.HasBatchAxis;
             var sessions = Enumerable.Range(0, instances).Select(_ => new OnnxSession(model)).ToArray();
             if (options.WarmUp)
+            {
+                // Made-up rows may send a loop astray that ends with real ones; that is not held against the model.
+                model.Limit(options.RunTimeout < LongestWarmUp ? options.RunTimeout : LongestWarmUp);
                 Warm(sessions, model.Signature, single ? 1 : batching.MaxBatchSize);
+                model.Limit(options.RunTimeout);
+            }
+
             return new(model, new DynamicBatcher(Settings(served, options, single), sessions, time, metrics), served.Artifact, instances);
         }
         catch

@@ -7,9 +7,12 @@ namespace QueueMaaS.Inference.Sessions;
 /// <summary>A model in memory: its weights and its plan, shared by all of its <see cref="OnnxSession"/>s.</summary>
 public sealed class OnnxModel : IDisposable
 {
-    private OnnxModel(InferenceSession session)
+    private static readonly TimeSpan WithoutSettings = TimeSpan.FromSeconds(10);
+
+    private OnnxModel(InferenceSession session, TimeSpan runLimit)
     {
         Session = session;
+        Guard = new RunGuard(runLimit);
         Signature = SignatureReader.Read(session);
         HasBatchAxis = SignatureReader.HasBatchAxis(session);
     }
@@ -22,17 +25,23 @@ public sealed class OnnxModel : IDisposable
 
     internal InferenceSession Session { get; }
 
+    /// <summary>What keeps its runs within their time.</summary>
+    internal RunGuard Guard { get; private set; }
+
+    /// <summary>Judges runs by another limit from now on.</summary>
+    internal void Limit(TimeSpan run) => Guard = new RunGuard(run);
+
     /// <summary>Loads the model in the file at <paramref name="path"/>.</summary>
     /// <param name="path">An ONNX file without external data.</param>
     /// <param name="intraOpThreads">Threads within an operator on the CPU, at least 1.</param>
-    /// <param name="options">Say which device computes. Default: the CPU.</param>
+    /// <param name="options">Say which device computes, and how long a run may take. Default: the CPU, 10 s.</param>
     /// <exception cref="ProblemException"><c>not_an_onnx_model</c> or <c>unsupported_operator</c>.</exception>
     public static OnnxModel Load(string path, int intraOpThreads, InferenceOptions? options = null)
     {
         var session = Open(path, intraOpThreads, options);
         try
         {
-            return new(session);
+            return new(session, options?.RunTimeout ?? WithoutSettings);
         }
         catch
         {

@@ -20,6 +20,7 @@ public sealed class OnnxSession : IModelInstance
     private readonly NativeBuffer[] _buffers;
     private readonly OrtValue[] _inputs;
     private readonly MemoryHandle[] _pinned;
+    private readonly RunWatch _watch = new();
     private readonly string[] _inputNames;
     private readonly string[] _outputNames;
     private readonly TensorDatatype[] _outputDatatypes;
@@ -39,19 +40,21 @@ public sealed class OnnxSession : IModelInstance
 
     /// <inheritdoc/>
     /// <exception cref="ProblemException"><c>model_execution_failed</c>, with ONNX Runtime's reason: for a single member.</exception>
+    /// <exception cref="ProblemException"><c>model_run_timeout</c>: it took longer than it may.</exception>
     /// <exception cref="OnnxRuntimeException">The computation of several members failed. Its text is for no caller, who hears of the failing member's own run, so nothing is spent on it.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was set.</exception>
     public IReadOnlyList<TensorBuffer> Run(IReadOnlyList<BatchMember> members, CancellationToken stop)
     {
         ArgumentNullException.ThrowIfNull(members);
         stop.ThrowIfCancellationRequested();
+        _model.Guard.Enter();
         try
         {
             for (var i = 0; i < _inputs.Length; i++)
                 _inputs[i] = Gather(members, i);
             using var options = new RunOptions();
             using var registration = stop.UnsafeRegister(static o => ((RunOptions)o!).Terminate = true, options);
-            using var outputs = _model.Session.Run(options, _inputNames, _inputs, _outputNames);
+            using var outputs = Run(options);
             var copies = new TensorBuffer[_outputNames.Length];
             for (var i = 0; i < copies.Length; i++)
                 copies[i] = Copy(outputs[i], i);
@@ -74,9 +77,27 @@ public sealed class OnnxSession : IModelInstance
         }
     }
 
+    /// <summary>Runs under the model's limit.</summary>
+    private IDisposableReadOnlyCollection<OrtValue> Run(RunOptions options)
+    {
+        _watch.Begin(_model.Guard.Limit, () => options.Terminate = true);
+        try
+        {
+            var outputs = _model.Session.Run(options, _inputNames, _inputs, _outputNames);
+            _model.Guard.Ended();
+            _watch.End();
+            return outputs;
+        }
+        catch (OnnxRuntimeException) when (_watch.End())
+        {
+            throw _model.Guard.Stopped();
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
+        _watch.Dispose();
         foreach (var buffer in _buffers)
             buffer.Dispose();
     }

@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using QueueMaaS.Behaviour.Tests.Setup;
+using QueueMaaS.Client;
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Behaviour.Tests.Cases;
+
+/// <summary>Processes that are told to stop (SIGTERM), as Kubernetes and systemd do it. Leases are long, so that nothing here comes from one that expired.</summary>
+[Collection("faults")]
+public sealed class DrainCases : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-drain-").FullName;
+    private readonly List<WorkerProcess> _processes = [];
+    private ServerSpace? _space;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _space = await ServerSpace.CreateAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        _processes.ForEach(process => process.KillHard());
+        await _space!.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_training_of_a_worker_that_is_told_to_stop_goes_on_at_another_at_once_and_loses_no_attempt()
+    {
+        using var http = await StartApiAsync();
+        var api = new QueueMaaSClient(http);
+        await api.UploadDatasetAsync("drained", new MemoryStream(TestImages.Shapes(trainPerClass: 100, testPerClass: 10, corrupt: 0)), Cancel);
+        var first = Start("training");
+        var job = await api.SubmitAsync(QueueMaaSClient.Training(new TrainingInput { Model = "drained", Dataset = "drained", Epochs = 30 }), cancellationToken: Cancel);
+        await foreach (var e in api.EventsAsync(job.Id, cancellationToken: Cancel))
+        {
+            if (e.Type == "progress")
+                break;
+        }
+
+        var second = Start("training");
+        using (var other = new HttpClient { BaseAddress = new Uri(second.Url) })
+            await second.WaitUntilReadyAsync(other);
+        var clock = Stopwatch.StartNew();
+        await first.EndAsync();
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30), "a training is not waited for");
+        while ((await api.GetAsync(job.Id, Cancel)).State != JobState.Running)
+            await Task.Delay(50, Cancel);
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(40), "the lease of ten minutes is given back");
+        (await api.GetAsync(job.Id, Cancel)).Attempt.ShouldBe(1);
+        await api.CancelAsync(job.Id, Cancel);
+    }
+
+    [Fact]
+    public async Task Inference_jobs_of_a_worker_that_is_told_to_stop_all_end()
+    {
+        using var http = await StartApiAsync();
+        var api = new QueueMaaSClient(http);
+        await api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        var first = Start("inference");
+        var jobs = Task.WhenAll(Enumerable.Range(0, 300).Select(async i => await api.SubmitAsync(Requests.Double(i, 1), cancellationToken: Cancel)));
+        await jobs;
+        await first.EndAsync();
+        Start("inference");
+        var clock = Stopwatch.StartNew();
+        foreach (var (i, job) in (await jobs).Index())
+        {
+            var done = await api.WaitAsync(job.Id, Cancel);
+            Requests.Values(done)[0].ShouldBe(2 * i);
+            done.Attempt.ShouldBe(1);
+        }
+
+        clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(60));
+    }
+
+    private async Task<HttpClient> StartApiAsync()
+    {
+        var api = Start("api,notify");
+        var http = new HttpClient { BaseAddress = new Uri(api.Url), Timeout = TimeSpan.FromMinutes(3) };
+        await api.WaitUntilReadyAsync(http);
+        return http;
+    }
+
+    private WorkerProcess Start(string roles)
+    {
+        _processes.Add(new WorkerProcess(roles, _folder, new Dictionary<string, string>(_space!.Settings) { ["Jobs:Lease"] = "00:10:00", ["Jobs:TrainingLease"] = "00:10:00" }));
+        return _processes[^1];
+    }
+}
