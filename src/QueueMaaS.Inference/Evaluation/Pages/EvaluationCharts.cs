@@ -70,13 +70,15 @@ internal static class EvaluationCharts
         var range = most > least ? most - least : 1;
         Begin(html, title, "epoch", up);
         html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 6}\" y=\"{Top + Side + 4}\" text-anchor=\"end\">{EvaluationPage.Number(least)}</text><text x=\"{Left - 6}\" y=\"{Top + 4}\" text-anchor=\"end\">{EvaluationPage.Number(most)}</text><text x=\"{Left}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">1</text><text x=\"{Left + Side}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">{last + 1}</text>");
+        // The names stand where the lines do not end.
+        var names = lines[0].Values is [.., { } end] && (end - least) / range > 0.5 ? Top + Side - 10 - (13 * (lines.Count - 1)) : Top + 16;
         foreach (var (place, (name, values)) in lines.Index())
         {
             var colour = Colours[place % Colours.Length];
             html.Append(CultureInfo.InvariantCulture, $"<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"{colour}\" points=\"");
             foreach (var (epoch, value) in values.Index().Where(static v => v.Item is { } number && double.IsFinite(number)))
                 html.Append(CultureInfo.InvariantCulture, $"{X((double)epoch / last):0.#},{Y((value!.Value - least) / range):0.#} ");
-            html.Append(CultureInfo.InvariantCulture, $"\"/><text x=\"{Left + Side - 8}\" y=\"{Top + 16 + (13 * place)}\" text-anchor=\"end\" style=\"fill:{colour}\">{name} {EvaluationPage.Number(values[^1])}</text>");
+            html.Append(CultureInfo.InvariantCulture, $"\"/><text x=\"{Left + Side - 8}\" y=\"{names + (13 * place)}\" text-anchor=\"end\" style=\"fill:{colour}\">{name} {EvaluationPage.Number(values[^1])}</text>");
         }
 
         html.Append("</svg></figure>");
