@@ -71,7 +71,7 @@ internal static class EvaluationCharts
         Begin(html, title, "epoch", up);
         html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left - 6}\" y=\"{Top + Side + 4}\" text-anchor=\"end\">{EvaluationPage.Number(least)}</text><text x=\"{Left - 6}\" y=\"{Top + 4}\" text-anchor=\"end\">{EvaluationPage.Number(most)}</text><text x=\"{Left}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">1</text><text x=\"{Left + Side}\" y=\"{Top + Side + 16}\" text-anchor=\"middle\">{last + 1}</text>");
         // The names stand where the lines do not end.
-        var names = lines[0].Values.LastOrDefault() is { } end && (end - least) / range > 0.5 ? Top + Side - 10 - (13 * (lines.Count - 1)) : Top + 16;
+        var names = lines[0].Values is [.., { } end] && (end - least) / range > 0.5 ? Top + Side - 10 - (13 * (lines.Count - 1)) : Top + 16;
         foreach (var (place, (name, values)) in lines.Index())
         {
             var colour = Colours[place % Colours.Length];
