@@ -21,7 +21,7 @@ public sealed class FaultSuite
     [Fact]
     public async Task Nothing_is_lost_doubled_or_stuck()
     {
-        var faults = Setting("QUEUEMAAS_FAULTS", 12);
+        var faults = Setting("QUEUEMAAS_FAULTS", 22);
         var jobs = Setting("QUEUEMAAS_FAULT_JOBS", 600);
         var seed = Setting("QUEUEMAAS_FAULT_SEED", Environment.TickCount & 0xFFFF);
         var random = new Random(seed);
