@@ -80,6 +80,9 @@ public sealed class BatchPreparation(
         if (input.Path is { } path)
             input = input with { Path = null, Artifact = (await importer.ReadAsync(path, cancellationToken)).Id };
         var format = input.Format ?? BatchSources.Detect(await artifacts.GetFileAsync(input.Artifact!, cancellationToken));
+        // Requests are answered as OpenAI does; in any other form they are items, and each of them says what it should be.
+        if (input.Format is null && format == BatchFormat.OpenAi && input.Output != BatchOutputFormat.Jsonl)
+            format = BatchFormat.Jsonl;
         if (format == BatchFormat.Npz)
             (input, format) = (input with { Artifact = await sources.UnpackAsync(input.Artifact!, input.Array, cancellationToken) }, BatchFormat.Npy);
         return new() { Batch = input with { Format = format }, First = 0, Count = 0, GroupSize = 1, Selection = selection };

@@ -31,7 +31,10 @@ public sealed class BatchSources(IArtifactStore artifacts, Predictor predictor, 
         head = head.TrimStart(" \t\r\n"u8);
         if (head.IsEmpty)
             throw new ProblemException(ProblemCodes.DatasetEmpty, "The batch job's file is empty.");
-        return head[0] == (byte)'{' ? BatchFormat.Jsonl : BatchFormat.Csv;
+        if (head[0] != (byte)'{')
+            return BatchFormat.Csv;
+        // Our own items have neither a method nor an address.
+        return head.IndexOf("\"method\""u8) >= 0 && head.IndexOf("\"url\""u8) >= 0 ? BatchFormat.OpenAi : BatchFormat.Jsonl;
     }
 
     /// <summary>The model that the requests of an OpenAI batch file name, and the address that they are for: those of its first line.</summary>

@@ -152,6 +152,15 @@ public abstract class BatchCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_file_of_openais_requests_is_known_by_its_first_line()
+    {
+        const string line = """{"custom_id":"r1","method":"POST","url":"/v1/inference","body":{"model":"double","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}}""";
+        var output = await RunAsync(new BatchInput { Model = "double", Artifact = await UploadAsync(Encoding.UTF8.GetBytes(line)) });
+        var answer = JsonElement.Parse((await LinesAsync(output.OutputArtifact)).ShouldHaveSingleItem());
+        (answer.GetProperty("custom_id").GetString(), answer.GetProperty("response").GetProperty("status_code").GetInt32()).ShouldBe(("r1", 200));
+    }
+
+    [Fact]
     public async Task A_folder_of_images_on_the_service_is_read_as_its_zip_would_be()
     {
         await UploadModelAsync("brightness", TestModels.Identity(DataType.Float, 1, 1, 2), """{"image":{"width":2,"height":1,"channels":1},"postprocess":{"values":{}}}""");
