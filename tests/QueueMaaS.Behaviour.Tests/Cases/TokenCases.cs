@@ -121,13 +121,14 @@ public sealed class CertificateCases : IDisposable
         await using var app = QueueMaaSHost.Build(Settings(days));
         await QueueMaaSHost.PrepareDatabaseAsync(app, Cancel);
         await app.StartAsync(Cancel);
-        using var http = new HttpClient(new SocketsHttpHandler
+        var handler = new SocketsHttpHandler
         {
             SslOptions = new System.Net.Security.SslClientAuthenticationOptions
             {
                 CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(Path.Combine(_folder, "server.pem")) } },
             },
-        }) { BaseAddress = new Uri(app.Urls.First()) };
+        };
+        using var http = new HttpClient(handler) { BaseAddress = new Uri(app.Urls.First()) };
         http.BaseAddress.Scheme.ShouldBe("https");
         using var answer = await http.GetAsync("health/ready", Cancel);
         answer.Headers.GetValues("Strict-Transport-Security").ShouldNotBeEmpty();

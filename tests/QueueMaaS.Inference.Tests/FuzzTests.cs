@@ -1,0 +1,52 @@
+using System.Text.Json;
+using QueueMaaS.Contracts;
+using QueueMaaS.Fuzzing;
+using QueueMaaS.Inference.Models;
+using QueueMaaS.Inference.Tensors;
+using QueueMaaS.Onnx;
+using Google.Protobuf;
+
+namespace QueueMaaS.Inference.Tests;
+
+/// <summary>Tensors of requests and uploaded models are read or refused whatever they are.</summary>
+public sealed class FuzzTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Tensors() => Mutations.Try("tensor", [.. new[]
+    {
+        """{"name":"x","shape":[2,2],"datatype":"FP32","data":[1,2.5,-3e7,4]}""", """{"name":"x","shape":[1,2],"datatype":"BYTES","data":["a","ß"]}""", """{"name":"x","shape":[2],"datatype":"INT64","data":[9007199254740993,-1]}""",
+    }.Select(System.Text.Encoding.UTF8.GetBytes)], bytes =>
+    {
+        Tensor tensor;
+        try
+        {
+            tensor = JsonSerializer.Deserialize<Tensor>(bytes, QueueMaaSJson.Relaxed)!;
+        }
+        catch (JsonException)
+        {
+            // The reader of the whole body says so; here the tensor itself is tried.
+            return;
+        }
+
+        if (tensor is null)
+            return;
+        foreach (var datatype in (string[])["FP32", "BYTES", "INT64", "BOOL", "FP16"])
+            TensorReader.Read(tensor with { Datatype = datatype }, new TensorSignature("x", datatype, [-1, 2]));
+    });
+
+    // ONNX Runtime itself reads these: a model that breaks it would end this process, and the test run says so.
+    [Fact]
+    public void Uploaded_models()
+    {
+        var path = _folder.File("fuzzed.onnx");
+        Mutations.Try("upload", [Graphs.Linear().ToByteArray(), Graphs.Lookup().ToByteArray(), Graphs.Identity().ToByteArray()], bytes =>
+        {
+            File.WriteAllBytes(path, bytes);
+            new OnnxModelInspector().Inspect(path);
+        });
+    }
+}
