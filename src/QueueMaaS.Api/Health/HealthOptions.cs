@@ -15,7 +15,7 @@ public sealed class HealthOptions
     [Range(0, long.MaxValue)]
     public long MinFreeBytes { get; set; } = 1L << 30;
 
-    /// <summary>A clock that differs from the database's, or jumps, by more than this is said to be off: leases and deadlines are compared by it. Default 5 s.</summary>
+    /// <summary>A clock that differs from the database's, or jumps, by more than this is said to be off: times at which jobs are due, and deadlines, are compared by it. Default 5 s.</summary>
     [Range(typeof(TimeSpan), "00:00:00.1", "01:00:00")]
     public TimeSpan MaxClockOffset { get; set; } = TimeSpan.FromSeconds(5);
 }
