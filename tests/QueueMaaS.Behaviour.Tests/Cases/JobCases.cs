@@ -199,7 +199,7 @@ public abstract class JobCases(ServiceFixture service)
         var schemas = document.GetProperty("components").GetProperty("schemas");
         foreach (System.Text.RegularExpressions.Match reference in System.Text.RegularExpressions.Regex.Matches(text, "\"#/components/schemas/(?<name>[^\"]+)\"", System.Text.RegularExpressions.RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5)))
             schemas.TryGetProperty(reference.Groups["name"].Value, out _).ShouldBeTrue($"{reference.Value} leads nowhere");
-        schemas.GetProperty("JobSubmission").GetProperty("properties").GetProperty("input").GetProperty("anyOf").GetArrayLength().ShouldBe(5);
+        schemas.GetProperty("JobSubmission").GetProperty("properties").GetProperty("input").GetProperty("anyOf").GetArrayLength().ShouldBe(7);
         schemas.GetProperty("TrainingInput").GetProperty("properties").GetProperty("epochs").GetProperty("description").GetString().ShouldNotBeNullOrEmpty();
 
         var submit = document.GetProperty("paths").GetProperty("/v1/jobs").GetProperty("post");
