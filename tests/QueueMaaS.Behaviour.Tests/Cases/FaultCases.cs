@@ -49,7 +49,7 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
         await processes.Api.UploadDatasetAsync("fault-shapes", new MemoryStream(TestImages.Shapes(trainPerClass: 150, testPerClass: 10, corrupt: 0)), Cancel);
         var first = processes.Start("training");
         // States are stored within epochs, too, and the worker is killed after one of those.
-        var input = new TrainingInput { Model = "fault", Dataset = "fault-shapes", Epochs = 4, Checkpoints = new() { EveryMinutes = 0.005 }, Optimization = new() { AverageDecay = 0.99 } };
+        var input = new TrainingInput { Model = "fault", Dataset = "fault-shapes", Epochs = 10, Checkpoints = new() { EveryMinutes = 0.005 }, Optimization = new() { AverageDecay = 0.99 } };
         var job = await processes.Api.SubmitAsync(QueueMaaSClient.Training(input), cancellationToken: Cancel);
         await foreach (var e in processes.Api.EventsAsync(job.Id, cancellationToken: Cancel))
         {

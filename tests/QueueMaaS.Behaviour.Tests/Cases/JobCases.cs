@@ -206,7 +206,7 @@ public abstract class JobCases(ServiceFixture service)
         submit.GetProperty("parameters").EnumerateArray().Select(parameter => parameter.GetProperty("name").GetString()).ShouldBe(["Idempotency-Key", "Prefer"]);
         submit.GetProperty("responses").GetProperty("default").GetProperty("content").TryGetProperty("application/problem+json", out _).ShouldBeTrue();
         var examples = submit.GetProperty("requestBody").GetProperty("content").GetProperty("application/json").GetProperty("examples").EnumerateObject().ToArray();
-        examples.Select(example => example.Name).ShouldBe(["tensor", "image", "training", "batch", "sweep", "evaluation"]);
+        examples.Select(example => example.Name).ShouldBe(["tensor", "image", "training", "batch", "sweep", "evaluation", "promotion", "baseline"]);
         foreach (var example in examples)
         {
             var submission = example.Value.GetProperty("value").Deserialize<JobSubmission>(QueueMaaSJson.Strict)!;
