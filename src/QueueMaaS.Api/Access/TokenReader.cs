@@ -37,7 +37,11 @@ internal sealed partial class TokenReader : IDisposable
         {
             _http = new HttpClient { Timeout = TimeSpan.FromSeconds(10) };
             _provider = new ConfigurationManager<OpenIdConnectConfiguration>(
-                $"{authority.TrimEnd('/')}/.well-known/openid-configuration", new OpenIdConnectConfigurationRetriever(), new HttpDocumentRetriever(_http) { RequireHttps = !new Uri(authority).IsLoopback });
+                $"{authority.TrimEnd('/')}/.well-known/openid-configuration", new OpenIdConnectConfigurationRetriever(), new HttpDocumentRetriever(_http) { RequireHttps = !new Uri(authority).IsLoopback })
+            {
+                // A token by an unknown key asks for new ones, at most this often: the library's five minutes would let anybody's made-up token hold a new key off for as long.
+                RefreshInterval = TimeSpan.FromSeconds(5),
+            };
         }
         else if (_options.KeysFile is { } file)
         {

@@ -210,7 +210,7 @@ public abstract class JobCases(ServiceFixture service)
         foreach (var example in examples)
         {
             var submission = example.Value.GetProperty("value").Deserialize<JobSubmission>(QueueMaaSJson.Strict)!;
-            Type input = submission.Kind switch { JobKind.Training => typeof(TrainingInput), JobKind.Batch => typeof(BatchInput), JobKind.Sweep => typeof(SweepInput), JobKind.Evaluation => typeof(EvaluationInput), _ => typeof(InferenceInput) };
+            Type input = submission.Kind switch { JobKind.Training => typeof(TrainingInput), JobKind.Batch => typeof(BatchInput), JobKind.Sweep => typeof(SweepInput), JobKind.Evaluation => typeof(EvaluationInput), JobKind.Promotion => typeof(PromotionInput), JobKind.Baseline => typeof(BaselineInput), _ => typeof(InferenceInput) };
             submission.Input.Deserialize(input, QueueMaaSJson.Strict).ShouldNotBeNull();
         }
     }

@@ -34,7 +34,6 @@ public abstract partial class MetricsCases(ServiceFixture service)
         exposed.Keys.ShouldContain("queuemaas_webhook_tries_total");
         exposed.Keys.ShouldContain("queuemaas_bus_unprocessable_total");
         exposed.Keys.ShouldContain("queuemaas_queue_predicted_seconds");
-        exposed.Keys.ShouldContain("http_server_request_duration_seconds");
     }
 
     [Fact]

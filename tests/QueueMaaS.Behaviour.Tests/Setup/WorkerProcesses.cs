@@ -43,6 +43,9 @@ public sealed class WorkerProcesses : IAsyncLifetime
     /// <summary>The settings and the data folder of these processes, for one that lives in the test's own.</summary>
     public string[] Settings => [.. _space!.Settings.Select(setting => $"--{setting.Key}={setting.Value}"), $"--Storage:DataFolder={_folder}", "--Jobs:Lease=00:00:03", "--Jobs:TrainingLease=00:00:04"];
 
+    /// <summary>What the API process tells Prometheus.</summary>
+    public Task<string> MetricsAsync() => _http!.GetStringAsync("metrics");
+
     public async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) =>
         JsonSerializer.Deserialize<IReadOnlyList<JobEvent>>(await _http!.GetStringAsync($"v1/jobs/{id}/history"), QueueMaaSJson.Relaxed)!;
 
