@@ -1,10 +1,10 @@
 using System.Text.Json;
+using Google.Protobuf;
 using QueueMaaS.Contracts;
 using QueueMaaS.Fuzzing;
 using QueueMaaS.Inference.Models;
 using QueueMaaS.Inference.Tensors;
 using QueueMaaS.Onnx;
-using Google.Protobuf;
 
 namespace QueueMaaS.Inference.Tests;
 
