@@ -26,6 +26,7 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
     public async Task Inference_jobs_of_a_killed_worker_are_taken_over_and_each_ends_once()
     {
         await processes.Api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        processes.KillAll("inference");
         var first = processes.Start("inference");
         var submitted = await Task.WhenAll(Enumerable.Range(0, 400).Select(async i =>
         {
@@ -50,6 +51,7 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
     public async Task A_training_job_of_a_killed_worker_goes_on_elsewhere_to_the_same_weights()
     {
         await processes.Api.UploadDatasetAsync("fault-shapes", new MemoryStream(TestImages.Shapes(trainPerClass: 150, testPerClass: 10, corrupt: 0)), Cancel);
+        processes.KillAll("training");
         var first = processes.Start("training");
         // States are stored within epochs, too, and the worker is killed after one of those.
         var input = new TrainingInput { Model = "fault", Dataset = "fault-shapes", Epochs = 10, Checkpoints = new() { EveryMinutes = 0.005 }, Optimization = new() { AverageDecay = 0.99 } };
