@@ -49,6 +49,9 @@ public static class Identifiers
     public static bool IsJobId([NotNullWhen(true)] string? text) =>
         text is { Length: > 0 and <= 64 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or ':');
 
+    /// <summary>Splits of a data set as jobs name them: <c>train</c>, <c>test</c>, <c>val</c>, or <c>all</c> of it.</summary>
+    public static bool IsSplit([NotNullWhen(true)] string? text) => text is "train" or "test" or "val" or "all";
+
     /// <summary>Artifact ids: <c>sha256:</c> and 64 lower-case hexadecimal digits.</summary>
     public static bool IsArtifactId([NotNullWhen(true)] string? text) =>
         text is { Length: 71 } && text.StartsWith("sha256:", StringComparison.Ordinal) && text.Skip(7).All(char.IsAsciiHexDigitLower);

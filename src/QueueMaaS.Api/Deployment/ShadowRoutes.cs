@@ -39,20 +39,7 @@ internal static class ShadowRoutes
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{asked.Alias}` points to version {asked.Version} already; a version is not compared with itself.", ("path", "version"));
         if (!AliasRoutes.TakesTheSame(served, version))
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{name}@{asked.Version}` takes other inputs than version {served.Version}, which `{asked.Alias}` points to, so it could not compute its requests.", ("path", "version"));
-        var now = time.GetUtcNow();
-        var watch = new ModelWatch
-        {
-            Id = Ulid.NewUlid(now).ToString(),
-            Tenant = caller.Tenant,
-            Kind = WatchKind.Shadow,
-            Name = name,
-            Version = asked.Version,
-            OpenKey = ShadowStanding.OpenKeyOf(name),
-            Definition = JsonSerializer.Serialize(asked, QueueMaaSJson.Relaxed),
-            Standing = "{}",
-            CreatedAt = now,
-            ChangedAt = now,
-        };
+        var watch = ModelWatch.Open(WatchKind.Shadow, caller.Tenant, name, asked.Version, ShadowStanding.OpenKeyOf(name), JsonSerializer.Serialize(asked, QueueMaaSJson.Relaxed), "{}", time.GetUtcNow());
         while (!await watches.AddAsync(watch, cancellationToken))
         {
             if (await OpenAsync(caller, name, watches, cancellationToken) is { } before)
@@ -82,8 +69,8 @@ internal static class ShadowRoutes
         return watches.ChangeAsync(watch, cancellationToken);
     }
 
-    private static async Task<ModelWatch?> OpenAsync(Caller caller, string name, IWatchStore watches, CancellationToken cancellationToken) =>
-        (await watches.ListAsync(caller.Tenant, WatchKind.Shadow, name, before: null, 1, cancellationToken)).FirstOrDefault(static watch => watch.EndedAt is null);
+    private static Task<ModelWatch?> OpenAsync(Caller caller, string name, IWatchStore watches, CancellationToken cancellationToken) =>
+        watches.FindOpenAsync(caller.Tenant, ShadowStanding.OpenKeyOf(name), cancellationToken);
 
     private static async Task<ModelWatch> RequireAsync(Caller caller, string name, IModelCatalog models, IWatchStore watches, CancellationToken cancellationToken)
     {

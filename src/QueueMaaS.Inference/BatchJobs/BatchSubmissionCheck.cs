@@ -92,7 +92,7 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
             throw Invalid("limit", "at least 1");
         if (batch.MaxErrorShare is not (null or (>= 0 and <= 1)))
             throw Invalid("maxErrorShare", "from 0 to 1");
-        if (batch.Split is not (null or "train" or "test" or "val" or "all"))
+        if (batch.Split is not null && !Identifiers.IsSplit(batch.Split))
             throw Invalid("split", "`train`, `test`, `val` or `all`");
         if (batch.CompletionWindow is { } window && Window(window) is null)
             throw Invalid("completionWindow", "a number with `s`, `m`, `h` or `d` behind it, such as `24h`");

@@ -1,8 +1,8 @@
-using System.Buffers;
 using System.Text;
 using QueueMaaS.Contracts;
 using QueueMaaS.Data;
 using QueueMaaS.Data.Tables;
+using QueueMaaS.Inference.BatchJobs.Outputs;
 using QueueMaaS.Inference.Evaluation;
 using QueueMaaS.Jobs.Catalog;
 
@@ -11,8 +11,6 @@ namespace QueueMaaS.Inference.BatchJobs;
 /// <summary>Makes of a data set that is no images a file that batch jobs read: the split's rows as CSV, or the inputs of its arrays.</summary>
 public sealed class DatasetTables(IArtifactStore artifacts, BatchSources sources)
 {
-    private static readonly SearchValues<char> Quoted = SearchValues.Create(",\"\r\n");
-
     /// <summary>The batch's input with the file in place of the data set.</summary>
     /// <exception cref="ProblemException"><c>dataset_empty</c>: the split has no rows; <c>invalid_value</c>: arrays have no splits.</exception>
     internal async Task<BatchInput> OpenAsync(BatchInput input, Dataset dataset, ModelVersion model, CancellationToken cancellationToken)
@@ -37,36 +35,27 @@ public sealed class DatasetTables(IArtifactStore artifacts, BatchSources sources
             LabelColumn = input.LabelColumn ?? TableEvaluationSource.FindTarget(header, model),
             TextColumn = input.TextColumn ?? (model.Pipeline?.Text is null ? null : TableEvaluationSource.TextColumn(model.Card, header)),
         };
-        var temporary = Path.GetTempFileName();
-        try
-        {
-            await WriteAsync(DatasetFile.ReadTable(path), split, temporary, cancellationToken);
-            await using var file = File.OpenRead(temporary);
-            return named with { Artifact = (await artifacts.PutAsync(file, long.MaxValue, cancellationToken)).Id };
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
+        await using var file = PartJoiner.TemporaryFile();
+        await WriteAsync(DatasetFile.ReadTable(path), split, file, cancellationToken);
+        file.Position = 0;
+        return named with { Artifact = (await artifacts.PutAsync(file, long.MaxValue, cancellationToken)).Id };
     }
 
-    private static async Task WriteAsync(TableData table, string split, string path, CancellationToken cancellationToken)
+    private static async Task WriteAsync(TableData table, string split, Stream target, CancellationToken cancellationToken)
     {
-        await using var file = new StreamWriter(path, append: false, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16);
-        await file.WriteAsync(string.Join(',', table.Columns.Select(static column => Quote(column.Name))) + "\n");
+        await using var file = new StreamWriter(target, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), 1 << 16, leaveOpen: true);
+        await file.WriteAsync(string.Join(',', table.Columns.Select(static column => CsvPart.Quoted(column.Name))) + "\n");
         var rows = 0;
         for (var row = 0; row < table.Rows; row++)
         {
             if (split != "all" && table.Splits[row] != split)
                 continue;
             cancellationToken.ThrowIfCancellationRequested();
-            await file.WriteAsync(string.Join(',', table.Columns.Select(column => Quote(column.Values[row] ?? ""))) + "\n");
+            await file.WriteAsync(string.Join(',', table.Columns.Select(column => CsvPart.Quoted(column.Values[row] ?? ""))) + "\n");
             rows++;
         }
 
         if (rows == 0)
             throw new ProblemException(ProblemCodes.DatasetEmpty, $"The data set has no rows in the split `{split}`. Leave `split` out to take all of it.", ("path", "input.split"));
     }
-
-    private static string Quote(string text) => text.AsSpan().ContainsAny(Quoted) ? $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : text;
 }

@@ -20,7 +20,7 @@ public sealed class BaselineSubmissionCheck(IModelCatalog models, IDatasetCatalo
         DriftSettingsCheck.Check(baseline.Settings, "settings");
         if (baseline.MaxRows is < 100 or > 1_000_000)
             throw new ProblemException(ProblemCodes.InvalidValue, "`maxRows` must be from 100 to 1,000,000.", ("path", "input.maxRows"));
-        if (baseline.Split is not (null or "train" or "test" or "val" or "all"))
+        if (baseline.Split is not null && !Identifiers.IsSplit(baseline.Split))
             throw new ProblemException(ProblemCodes.InvalidValue, "`split` must be `train`, `test`, `val` or `all`.", ("path", "input.split"));
         var version = await models.RequireAsync(tenant, baseline.Model, cancellationToken);
         var dataset = await datasets.RequireAsync(tenant, DatasetOf(baseline, version), cancellationToken);

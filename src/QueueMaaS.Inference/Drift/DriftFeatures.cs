@@ -20,20 +20,12 @@ internal static class DriftFeatures
 
     private static IEnumerable<DriftFeature> Outputs(ServedModel model)
     {
-        EvaluatedHead? head = null;
-        try
-        {
-            head = EvaluatedHead.Of($"{model.Name}@{model.Version}", model.Signature, model.Pipeline);
-        }
-        catch (ProblemException)
-        {
-            // It gives neither labels nor a number; its outputs are summarised as they are.
-        }
-
+        var head = EvaluatedHead.Find($"{model.Name}@{model.Version}", model.Signature, model.Pipeline);
         if (head is { Task: EvaluationTask.Classification, Names.Count: <= MostCategories })
             return [new LikeliestLabel("output label", head.Output, head.Names), new Margin("output margin", head.Output)];
         if (head is { Task: EvaluationTask.Classification })
             return [new Margin("output margin", head.Output)];
+        // Outputs that are neither labels nor a number are summarised as they are.
         return head is not null
             ? [new NumberAt("output value", head.Output, ofAnswer: true, 0)]
             : model.Signature.Outputs.Index().SelectMany(output => Plain($"output {output.Item.Name}", output.Index, ofAnswer: true, output.Item));

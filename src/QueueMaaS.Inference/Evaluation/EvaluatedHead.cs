@@ -40,6 +40,19 @@ internal sealed record EvaluatedHead(EvaluationTask Task, int Output, IReadOnlyL
         };
     }
 
+    /// <summary>Finds it; null where the model gives neither labels nor a number.</summary>
+    public static EvaluatedHead? Find(string model, ModelSignature signature, ModelPipeline? pipeline)
+    {
+        try
+        {
+            return Of(model, signature, pipeline);
+        }
+        catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.EvaluationUnsupported)
+        {
+            return null;
+        }
+    }
+
     private static ProblemException Unsupported(string model, string what) => new(
         ProblemCodes.EvaluationUnsupported,
         $"Model `{model}` {what}; models that give one label out of several, or one number, can be evaluated. Register a version whose pipeline has `labels` or `postprocess.values`.", ("model", model));

@@ -19,7 +19,7 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
         var evaluation = SubmissionReader.ReadInput<EvaluationInput>(input);
         if (evaluation.Bootstrap is < 100 or > 10_000)
             throw Invalid("bootstrap", "a whole number from 100 to 10,000");
-        if (evaluation.Split is not (null or "train" or "test" or "val" or "all"))
+        if (evaluation.Split is not null && !Identifiers.IsSplit(evaluation.Split))
             throw Invalid("split", "`train`, `test`, `val` or `all`");
         if (evaluation.Slices is { Count: > MostSlices })
             throw Invalid("slices", $"at most {MostSlices} names");

@@ -33,15 +33,8 @@ public sealed class PromotionSubmissionCheck(IModelCatalog models, GateCheck gat
     {
         // A regression's accuracy is written for old readers and says nothing.
         string[] metrics = [.. (version.Metrics?.Keys ?? []).Where(name => name != "validationAccuracy" || version.Metrics?.ContainsKey("validationR2") != true)];
-        try
-        {
-            var head = EvaluatedHead.Of($"{version.Name}@{version.Version}", version.Signature, version.Pipeline);
-            return new(head.Task, head.Names, metrics);
-        }
-        catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.EvaluationUnsupported)
-        {
-            // It has no evaluation, but figures of its own and a latency.
-            return new(null, null, metrics);
-        }
+        // One without an evaluation has figures of its own and a latency.
+        var head = EvaluatedHead.Find($"{version.Name}@{version.Version}", version.Signature, version.Pipeline);
+        return new(head?.Task, head?.Names, metrics);
     }
 }

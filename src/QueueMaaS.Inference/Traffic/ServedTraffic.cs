@@ -68,11 +68,13 @@ public sealed partial class ServedTraffic(
         foreach (var group in open.GroupBy(static watch => (watch.Tenant, watch.Name)))
         {
             var rollout = group.FirstOrDefault(static watch => watch.Kind == WatchKind.Rollout) is { } rolling ? RolloutOf(rolling, live) : null;
-            var shadow = group.FirstOrDefault(static watch => watch.Kind == WatchKind.Shadow) is { } shadowing ? await ShadowOfAsync(shadowing, live, cancellationToken) : null;
+            var shadow = group.FirstOrDefault(static watch => watch.Kind == WatchKind.Shadow) is { } shadowing
+                ? await KeepAsync(shadowing, live, served => new ShadowFeed(shadowing.Id, ShadowStanding.RequestOf(shadowing), served, shadows), cancellationToken)
+                : null;
             var monitors = new Dictionary<int, DriftSampler>();
             foreach (var watch in group.Where(static watch => watch.Kind == WatchKind.Drift))
             {
-                if (await SamplerOfAsync(watch, live, cancellationToken) is { } sampler)
+                if (await KeepAsync(watch, live, served => new DriftSampler(watch.Id, DriftBaseline.Of(watch), served, options.Value.DriftRowsPerSecond, time), cancellationToken) is { } sampler)
                     monitors[watch.Version] = sampler;
             }
 
@@ -90,32 +92,18 @@ public sealed partial class ServedTraffic(
         return Keep(RolloutCounter.KeyOf(watch.Id, step), live, () => new RolloutCounter(watch.Id, step));
     }
 
-    private async Task<ShadowFeed?> ShadowOfAsync(ModelWatch watch, HashSet<string> live, CancellationToken cancellationToken)
+    /// <summary>The counter of a watch that needs its version as it is served; null where that is gone.</summary>
+    private async Task<T?> KeepAsync<T>(ModelWatch watch, HashSet<string> live, Func<ServedModel, T> make, CancellationToken cancellationToken) where T : class, ITrafficCounter
     {
-        if (_counters.TryGetValue(watch.Id, out var known))
+        ServedModel? served = null;
+        if (!_counters.ContainsKey(watch.Id))
         {
-            live.Add(watch.Id);
-            return (ShadowFeed)known;
+            if (await models.FindAsync(watch.Tenant, new(watch.Name, watch.Version, Alias: null), cancellationToken) is not { } version)
+                return null;
+            served = await predictor.ServeAsync(version, cancellationToken);
         }
 
-        if (await models.FindAsync(watch.Tenant, new(watch.Name, watch.Version, Alias: null), cancellationToken) is not { } version)
-            return null;
-        var served = await predictor.ServeAsync(version, cancellationToken);
-        return Keep(watch.Id, live, () => new ShadowFeed(watch.Id, ShadowStanding.RequestOf(watch), served, shadows));
-    }
-
-    private async Task<DriftSampler?> SamplerOfAsync(ModelWatch watch, HashSet<string> live, CancellationToken cancellationToken)
-    {
-        if (_counters.TryGetValue(watch.Id, out var known))
-        {
-            live.Add(watch.Id);
-            return (DriftSampler)known;
-        }
-
-        if (await models.FindAsync(watch.Tenant, new(watch.Name, watch.Version, Alias: null), cancellationToken) is not { } version)
-            return null;
-        var served = await predictor.ServeAsync(version, cancellationToken);
-        return Keep(watch.Id, live, () => new DriftSampler(watch.Id, DriftBaseline.Of(watch), served, options.Value.DriftRowsPerSecond, time));
+        return Keep(watch.Id, live, () => make(served!));
     }
 
     private T Keep<T>(string key, HashSet<string> live, Func<T> make) where T : class, ITrafficCounter

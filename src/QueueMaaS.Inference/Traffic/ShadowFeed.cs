@@ -24,17 +24,7 @@ internal sealed class ShadowFeed(string watch, ShadowRequest request, ServedMode
     public ServedModel Model => shadow;
 
     /// <summary>Which of a version's outputs holds the labels; null where it gives neither labels nor a number.</summary>
-    public EvaluatedHead? HeadOf(ServedModel model) => _heads.GetOrAdd(model.Version, static (_, of) =>
-    {
-        try
-        {
-            return EvaluatedHead.Of($"{of.Name}@{of.Version}", of.Signature, of.Pipeline);
-        }
-        catch (ProblemException)
-        {
-            return null;
-        }
-    }, model);
+    public EvaluatedHead? HeadOf(ServedModel model) => _heads.GetOrAdd(model.Version, static (_, of) => EvaluatedHead.Find($"{of.Name}@{of.Version}", of.Signature, of.Pipeline), model);
 
     /// <summary>Hands an answered request on, if it is drawn and there is room. Never waits.</summary>
     public void Offer(FollowedRequest followed, BatchResponse answer, double milliseconds)

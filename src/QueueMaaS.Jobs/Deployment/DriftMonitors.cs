@@ -29,19 +29,8 @@ public sealed class DriftMonitors : IDisposable
     public async Task<ModelWatch> OpenAsync(string tenant, string model, int version, DriftBaseline baseline, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        var watch = new ModelWatch
-        {
-            Id = Ulid.NewUlid(now).ToString(),
-            Tenant = tenant,
-            Kind = WatchKind.Drift,
-            Name = model,
-            Version = version,
-            OpenKey = DriftBaseline.OpenKeyOf(model, version),
-            Definition = JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed),
-            Standing = new DriftStanding(DriftState.Waiting, now).ToJson(),
-            CreatedAt = now,
-            ChangedAt = now,
-        };
+        var watch = ModelWatch.Open(
+            WatchKind.Drift, tenant, model, version, DriftBaseline.OpenKeyOf(model, version), JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed), new DriftStanding(DriftState.Waiting, now).ToJson(), now);
         while (!await _watches.AddAsync(watch, cancellationToken))
         {
             if (await FindAsync(tenant, model, version, cancellationToken) is { } before)
@@ -52,18 +41,7 @@ public sealed class DriftMonitors : IDisposable
     }
 
     /// <summary>The open monitor of a version; null where it has none.</summary>
-    public async Task<ModelWatch?> FindAsync(string tenant, string model, int version, CancellationToken cancellationToken)
-    {
-        string? before = null;
-        while (await _watches.ListAsync(tenant, WatchKind.Drift, model, before, 100, cancellationToken) is { Count: > 0 } page)
-        {
-            if (page.FirstOrDefault(watch => watch.Version == version && watch.EndedAt is null) is { } found)
-                return found;
-            before = page[^1].Id;
-        }
-
-        return null;
-    }
+    public Task<ModelWatch?> FindAsync(string tenant, string model, int version, CancellationToken cancellationToken) => _watches.FindOpenAsync(tenant, DriftBaseline.OpenKeyOf(model, version), cancellationToken);
 
     public Task<bool> EndAsync(ModelWatch watch, CancellationToken cancellationToken)
     {

@@ -97,7 +97,7 @@ public sealed class GateCheck(IDatasetCatalog datasets)
     private async Task CheckDataAsync(string tenant, string path, string name, string? split, string? target, CancellationToken cancellationToken)
     {
         var dataset = await datasets.RequireAsync(tenant, name, cancellationToken);
-        if (split is not (null or "train" or "test" or "val" or "all"))
+        if (split is not null && !Identifiers.IsSplit(split))
             throw Invalid($"{path}.split", $"`{path}.split` must be `train`, `test`, `val` or `all`.");
         if (split is not (null or "all") && dataset.Card.Splits.GetValueOrDefault(split) == 0)
         {

@@ -66,6 +66,21 @@ public sealed class ModelWatch
     public required DateTimeOffset CreatedAt { get; set; }
     public required DateTimeOffset ChangedAt { get; set; }
     public DateTimeOffset? EndedAt { get; set; }
+
+    /// <summary>A new one.</summary>
+    public static ModelWatch Open(WatchKind kind, string tenant, string name, int version, string openKey, string definition, string standing, DateTimeOffset now) => new()
+    {
+        Id = Ulid.NewUlid(now).ToString(),
+        Tenant = tenant,
+        Kind = kind,
+        Name = name,
+        Version = version,
+        OpenKey = openKey,
+        Definition = definition,
+        Standing = standing,
+        CreatedAt = now,
+        ChangedAt = now,
+    };
 }
 
 /// <summary>Kinds of watches.</summary>
@@ -104,6 +119,9 @@ public interface IWatchStore
 
     /// <summary>Null where the tenant has none of this id.</summary>
     Task<ModelWatch?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
+
+    /// <summary>The one that is open under an <see cref="ModelWatch.OpenKey"/>; null where none is.</summary>
+    Task<ModelWatch?> FindOpenAsync(string tenant, string openKey, CancellationToken cancellationToken);
 
     /// <summary>Those that have not ended, of all tenants.</summary>
     Task<IReadOnlyList<ModelWatch>> OpenAsync(CancellationToken cancellationToken);

@@ -16,19 +16,7 @@ public sealed class Rollouts(IDeploymentStore deployments, IWatchStore watches, 
         ArgumentNullException.ThrowIfNull(request);
         var now = time.GetUtcNow();
         var standing = new RolloutStanding { State = RolloutState.Running, Step = 0, StepStartedAt = now, Production = production };
-        var watch = new ModelWatch
-        {
-            Id = Ulid.NewUlid(now).ToString(),
-            Tenant = tenant,
-            Kind = WatchKind.Rollout,
-            Name = model,
-            Version = request.Version,
-            OpenKey = RolloutStanding.OpenKeyOf(model),
-            Definition = JsonSerializer.Serialize(request, QueueMaaSJson.Relaxed),
-            Standing = standing.ToJson(),
-            CreatedAt = now,
-            ChangedAt = now,
-        };
+        var watch = ModelWatch.Open(WatchKind.Rollout, tenant, model, request.Version, RolloutStanding.OpenKeyOf(model), JsonSerializer.Serialize(request, QueueMaaSJson.Relaxed), standing.ToJson(), now);
         var decision = new NewDecision
         {
             Cause = $"rollout {watch.Id} start",
@@ -148,7 +136,7 @@ public sealed class Rollouts(IDeploymentStore deployments, IWatchStore watches, 
     private async Task<string?> WasTouchedAsync(ModelWatch watch, RolloutStanding standing, RolloutRequest request, CancellationToken cancellationToken)
     {
         var aliases = await models.AliasesAsync(watch.Tenant, watch.Name, cancellationToken);
-        var production = aliases.FirstOrDefault(static alias => alias.Alias == Production)?.Version;
+        var production = ProductionOf(aliases);
         if (production != standing.Production)
             return $"`production` was pointed at version {production} meanwhile, so there is nothing left to compare with.";
         var canary = aliases.FirstOrDefault(alias => alias.Alias == request.Alias);
@@ -156,7 +144,9 @@ public sealed class Rollouts(IDeploymentStore deployments, IWatchStore watches, 
     }
 
     private async Task<int?> ProductionAsync(ModelWatch watch, CancellationToken cancellationToken) =>
-        (await models.AliasesAsync(watch.Tenant, watch.Name, cancellationToken)).FirstOrDefault(static alias => alias.Alias == Production)?.Version;
+        ProductionOf(await models.AliasesAsync(watch.Tenant, watch.Name, cancellationToken));
+
+    private static int? ProductionOf(IReadOnlyList<ModelAlias> aliases) => aliases.FirstOrDefault(static alias => alias.Alias == Production)?.Version;
 
     private async Task<(ServedCounts Canary, ServedCounts Production)> CountsAsync(ModelWatch watch, RolloutStanding standing, CancellationToken cancellationToken)
     {

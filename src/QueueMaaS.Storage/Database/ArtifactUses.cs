@@ -15,19 +15,20 @@ public sealed partial class ArtifactUses(DatabaseSession session) : IArtifactUse
 {
     private const string Mark = "sha256:";
 
+    // Minutes over many millions of rows: the usual limit is for statements that somebody waits for.
+    private static readonly TimeSpan Patience = TimeSpan.FromHours(1);
+
     public async Task<IReadOnlySet<string>> FindUsedAsync(IReadOnlySet<string> ids, CancellationToken cancellationToken) =>
         await session.ReadAsync(async context =>
         {
             var used = new HashSet<string>(StringComparer.Ordinal);
-            // Minutes over many millions of rows: the usual limit is for statements that somebody waits for.
-            context.Database.SetCommandTimeout(TimeSpan.FromHours(1));
             await context.Database.OpenConnectionAsync(cancellationToken);
             var sqlite = context.Database.ProviderName!.EndsWith("Sqlite", StringComparison.Ordinal);
             foreach (var sql in Queries(context.Model, sqlite))
             {
                 await using var command = context.Database.GetDbConnection().CreateCommand();
                 command.CommandText = sql;
-                command.CommandTimeout = (int)TimeSpan.FromHours(1).TotalSeconds;
+                command.CommandTimeout = (int)Patience.TotalSeconds;
                 await using var rows = await command.ExecuteReaderAsync(cancellationToken);
                 await CollectAsync(rows, ids, used, cancellationToken);
             }

@@ -37,6 +37,9 @@ internal sealed class WatchStore(DatabaseSession database, TimeProvider time) : 
     public Task<ModelWatch?> FindAsync(string tenant, string id, CancellationToken cancellationToken) =>
         database.ReadAsync(context => context.Watches.SingleOrDefaultAsync(row => row.Tenant == tenant && row.Id == id, cancellationToken), cancellationToken);
 
+    public Task<ModelWatch?> FindOpenAsync(string tenant, string openKey, CancellationToken cancellationToken) =>
+        database.ReadAsync(context => context.Watches.SingleOrDefaultAsync(row => row.Tenant == tenant && row.OpenKey == openKey, cancellationToken), cancellationToken);
+
     public Task<IReadOnlyList<ModelWatch>> OpenAsync(CancellationToken cancellationToken) => database.ReadAsync<IReadOnlyList<ModelWatch>>(
         async context => await context.Watches.Where(row => row.EndedAt == null).OrderBy(row => row.Id).ToListAsync(cancellationToken), cancellationToken);
 

@@ -7,7 +7,7 @@ using QueueMaaS.Storage.Database;
 namespace QueueMaaS.Health;
 
 /// <summary>
-/// Whether this machine's clock can be trusted: leases, due times and deadlines of all processes are compared by their own clocks. It is held against the database's (PostgreSQL),
+/// Whether this machine's clock can be trusted: due times and deadlines of all processes are compared by their own clocks (leases, on PostgreSQL, by the database's). It is held against the database's (PostgreSQL),
 /// and against the time that has passed since the last look by the monotonic clock, which no correction moves.
 /// </summary>
 internal sealed class ClockHealth(IDbContextFactory<QueueMaaSDbContext> contexts, TimeProvider time, CurrentOptions<HealthOptions> options) : IHealthCheck

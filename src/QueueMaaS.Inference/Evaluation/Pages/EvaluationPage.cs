@@ -65,10 +65,13 @@ internal static class EvaluationPage
             ["calibration error (ECE)", Number(figures.Calibration.Ece), ""],
             ["fitted temperature", Number(figures.Calibration.Temperature), $"ECE {Number(figures.Calibration.EceAfter)}, log loss {Number(figures.Calibration.LogLossAfter)} with it"],
         ]);
+        // Each sorts all items by a class's score, and two charts ask for it.
+        var curves = new Dictionary<int, RankCurves?>();
+        RankCurves? Curves(int label) => curves.TryGetValue(label, out var known) ? known : curves[label] = Classification.Curves(predictions, label);
         html.Append("<div class=\"charts\">");
         EvaluationCharts.Reliability(html, figures.Calibration);
-        EvaluationCharts.Roc(html, figures.Classes, label => Classification.Curves(predictions, label));
-        EvaluationCharts.PrecisionRecall(html, figures.Classes, label => Classification.Curves(predictions, label));
+        EvaluationCharts.Roc(html, figures.Classes, Curves);
+        EvaluationCharts.PrecisionRecall(html, figures.Classes, Curves);
         html.Append("</div><h3>Confusion: truth by row, answer by column</h3><div class=\"scroll\">");
         EvaluationCharts.Confusion(html, figures);
         html.Append("</div><h3>Classes</h3>");
