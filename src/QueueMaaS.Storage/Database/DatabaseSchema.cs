@@ -18,11 +18,13 @@ public sealed class DatabaseSchema(IDbContextFactory<QueueMaaSDbContext> context
 {
     // Any number does that no other program of the database takes: "QMaaS" in ASCII.
     private const long MigrationLock = 0x514D616153;
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Which migrations the database has and lacks. A database that does not exist yet lacks all.</summary>
     public async Task<SchemaState> ReadAsync(CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
+        await using var turn = context.Database.IsNpgsql() ? null : await TakeTurnAsync(cancellationToken);
         var known = context.Database.GetMigrations().ToArray();
         var applied = await ExistsAsync(context, cancellationToken) ? (await context.Database.GetAppliedMigrationsAsync(cancellationToken)).ToArray() : [];
         return new SchemaState(applied, [.. known.Except(applied, StringComparer.Ordinal)], [.. applied.Except(known, StringComparer.Ordinal)]);
@@ -34,6 +36,7 @@ public sealed class DatabaseSchema(IDbContextFactory<QueueMaaSDbContext> context
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         if (!context.Database.IsNpgsql())
         {
+            await using var turn = await TakeTurnAsync(cancellationToken);
             await context.Database.MigrateAsync(cancellationToken);
             return;
         }
@@ -55,6 +58,26 @@ public sealed class DatabaseSchema(IDbContextFactory<QueueMaaSDbContext> context
         // SQLite's dialect has no conditions, so its script cannot be made repeatable.
         var how = context.Database.IsNpgsql() ? MigrationsSqlGenerationOptions.Idempotent : MigrationsSqlGenerationOptions.Default;
         return context.GetService<IMigrator>().GenerateScript(from, toMigration: null, how);
+    }
+
+    /// <summary>
+    /// Waits until no other process reads or changes the schema of the SQLite file. EF Core's own lock lies within the database, and looking whether there is one, which opens it for reading only,
+    /// fails ("attempt to write a readonly database") in the moment in which another process makes it or closes it last.
+    /// </summary>
+    private async Task<FileStream> TakeTurnAsync(CancellationToken cancellationToken)
+    {
+        var file = Path.Combine(Directory.CreateDirectory(options.Value.DataFolder).FullName, "schema.lock");
+        while (true)
+        {
+            try
+            {
+                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (File.Exists(file))
+            {
+                await Task.Delay(Look, cancellationToken);
+            }
+        }
     }
 
     private static Task<bool> ExistsAsync(QueueMaaSDbContext context, CancellationToken cancellationToken) => context.GetService<IRelationalDatabaseCreator>().ExistsAsync(cancellationToken);
