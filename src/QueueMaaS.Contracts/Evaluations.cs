@@ -13,8 +13,18 @@ public sealed record EvaluationInput
     public string? Split { get; init; }
     /// <summary>By what the items are divided, up to 20: columns of a table; <c>brightness</c> and <c>size</c> of images. Default: both for images, none for others.</summary>
     public IReadOnlyList<string>? Slices { get; init; }
-    /// <summary>Tables: the column with the truth. Default: the one that the model was trained on, else <c>label</c>, <c>target</c>, <c>class</c> or <c>y</c>, else the last that the model does not read.</summary>
+    /// <summary>Tables: the column with the truth; several labels stand between bars (<c>red|round</c>). Default: the one that the model was trained on, else <c>label</c>, <c>target</c>, <c>class</c> or <c>y</c>, else the last that the model does not read.</summary>
     public string? Target { get; init; }
+    /// <summary>Tables, several labels: a column of 0 and 1 for each label, named like it. Default: those that the model was trained on, else, without <see cref="Target"/>, the columns that are named like the labels where every label has one.</summary>
+    public IReadOnlyList<string>? Targets { get; init; }
+    /// <summary>As what the model is evaluated. Default: as its pipeline says (<c>sigmoid</c> scores: several labels at once); without one, one number is a number and several are one label out of several. Several labels at once out of a model without a pipeline have to be said.</summary>
+    public EvaluationTask? Task { get; init; }
+    /// <summary>The labels of a model whose pipeline names none, in the order of its outputs. Default <c>0</c>, <c>1</c>, …</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+    /// <summary>Several labels: from which probability a label is said, 0 to 1. Default: that of the model's pipeline, else 0.5.</summary>
+    public double? Threshold { get; init; }
+    /// <summary>Several labels: the same for single labels, by their names.</summary>
+    public IReadOnlyDictionary<string, double>? Thresholds { get; init; }
     /// <summary>Seeds the bootstrap. Default 1.</summary>
     public int Seed { get; init; } = 1;
     /// <summary>Resamples of the bootstrap, 100 to 10,000. Default 1,000.</summary>
@@ -28,6 +38,8 @@ public enum EvaluationTask
     Classification,
     /// <summary>One number.</summary>
     Regression,
+    /// <summary>Any number of labels at once, each with a probability of its own.</summary>
+    MultiLabel,
 }
 
 /// <summary>How far an evaluation is.</summary>
@@ -70,10 +82,10 @@ public sealed record EvaluationOutput
 /// <param name="Name"><c>name@version</c>.</param>
 /// <param name="Artifact">Its content, <c>sha256:…</c>.</param>
 /// <param name="Split">The split.</param>
-/// <param name="Target">Tables: the column with the truth.</param>
+/// <param name="Target">Tables: the column with the truth, or the columns, with commas.</param>
 public sealed record EvaluatedData(string Name, string Artifact, string Split, string? Target);
 
-/// <summary>A model version's figures. One of <see cref="Classification"/> and <see cref="Regression"/> is given.</summary>
+/// <summary>A model version's figures. One of <see cref="Classification"/>, <see cref="MultiLabel"/> and <see cref="Regression"/> is given.</summary>
 public sealed record ModelEvaluation
 {
     /// <summary><c>name@version</c>.</summary>
@@ -88,11 +100,13 @@ public sealed record ModelEvaluation
     public EvaluatedTraining? Training { get; init; }
     /// <summary>Figures of labels.</summary>
     public ClassificationFigures? Classification { get; init; }
+    /// <summary>Figures of several labels at once.</summary>
+    public MultiLabelFigures? MultiLabel { get; init; }
     /// <summary>Figures of numbers.</summary>
     public RegressionFigures? Regression { get; init; }
     /// <summary>Figures by slice.</summary>
     public required IReadOnlyList<SliceFigures> Slices { get; init; }
-    /// <summary>The worst mistakes, the worst first, up to 20: labels by how unlikely the true one was to the model, numbers by their distance.</summary>
+    /// <summary>The worst mistakes, the worst first, up to 20: labels by how unlikely the truth was to the model, numbers by their distance.</summary>
     public required IReadOnlyList<Mistake> Worst { get; init; }
 }
 
@@ -198,10 +212,18 @@ public sealed record ResidualQuantile(double Share, double Residual);
 /// <param name="Slice">The category, or the bounds of a quarter of the numbers.</param>
 /// <param name="Items">How many; where there are none, the slice has no figures.</param>
 /// <param name="Accuracy">Classification.</param>
-/// <param name="LogLoss">Classification.</param>
+/// <param name="LogLoss">Classification, and several labels.</param>
 /// <param name="Mae">Regression.</param>
 /// <param name="Rmse">Regression.</param>
-public sealed record SliceFigures(string Column, string Slice, int Items, double? Accuracy, double? LogLoss, double? Mae, double? Rmse);
+public sealed record SliceFigures(string Column, string Slice, int Items, double? Accuracy, double? LogLoss, double? Mae, double? Rmse)
+{
+    /// <summary>Several labels.</summary>
+    public double? SubsetAccuracy { get; init; }
+    /// <summary>Several labels: over those that occur or are said in the slice.</summary>
+    public double? MacroF1 { get; init; }
+    /// <summary>Several labels.</summary>
+    public double? HammingLoss { get; init; }
+}
 
 /// <summary>An item that the model got wrong.</summary>
 public sealed record Mistake
@@ -210,11 +232,13 @@ public sealed record Mistake
     public required int Item { get; init; }
     /// <summary>Images: its name in the archive.</summary>
     public string? Name { get; init; }
-    /// <summary>The truth.</summary>
+    /// <summary>The truth; several labels with bars between them, none as an empty text.</summary>
     public required string Truth { get; init; }
-    /// <summary>The model's answer.</summary>
+    /// <summary>The model's answer, likewise.</summary>
     public required string Answer { get; init; }
-    /// <summary>Classification: the probability of the answer.</summary>
+    /// <summary>Several labels: the one that the model was most wrong about.</summary>
+    public string? Label { get; init; }
+    /// <summary>Classification: the probability of the answer; several labels: of <see cref="Label"/>.</summary>
     public double? Confidence { get; init; }
     /// <summary>Classification: the probability of the truth.</summary>
     public double? TruthProbability { get; init; }
@@ -225,7 +249,7 @@ public sealed record Mistake
 /// <summary>Whether two models differ on the same items.</summary>
 public sealed record ModelComparison
 {
-    /// <summary><c>mcnemarExact</c> (fewer than 25 items that one model alone got right), <c>mcnemar</c> (chi-square with Edwards' continuity correction) or <c>pairedBootstrap</c> (of absolute errors).</summary>
+    /// <summary><c>mcnemarExact</c> (fewer than 25 items that one model alone got right), <c>mcnemar</c> (chi-square with Edwards' continuity correction) or <c>pairedBootstrap</c> (of absolute errors; of several labels, of the macro F1).</summary>
     public required string Test { get; init; }
     /// <summary>The probability of such a difference where there is none.</summary>
     public required double PValue { get; init; }
@@ -235,12 +259,21 @@ public sealed record ModelComparison
     public int? OnlyCompared { get; init; }
     /// <summary>Chi-square, where the test has it.</summary>
     public double? Statistic { get; init; }
-    /// <summary>Accuracy of the model − that of the other; for numbers its mean absolute error − that of the other.</summary>
+    /// <summary>Accuracy of the model − that of the other; for numbers its mean absolute error − that of the other; for several labels its macro F1 − that of the other.</summary>
     public required double Difference { get; init; }
     /// <summary>The difference's interval, the same items drawn for both.</summary>
     public required Interval DifferenceInterval { get; init; }
     /// <summary>Whether the difference is real at the 5 % level.</summary>
     public required bool Significant { get; init; }
+    /// <summary>Several labels: the same of the subset accuracy.</summary>
+    public FigureDifference? SubsetAccuracy { get; init; }
     /// <summary>The same in a sentence.</summary>
     public required string Sentence { get; init; }
 }
+
+/// <summary>By how much a figure of two models differs.</summary>
+/// <param name="Difference">That of the model − that of the other.</param>
+/// <param name="Interval">Its interval, the same items drawn for both.</param>
+/// <param name="PValue">The probability of such a difference where there is none.</param>
+/// <param name="Significant">Whether it is real at the 5 % level.</param>
+public sealed record FigureDifference(double Difference, Interval Interval, double PValue, bool Significant);

@@ -121,6 +121,12 @@ public sealed class Embedded_evaluations(EmbeddedService service) : EvaluationCa
 public sealed class Servers_evaluations(ServersService service) : EvaluationCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_multi_label_evaluations(EmbeddedService service) : MultiLabelEvaluationCases(service);
+
+[Collection("servers")]
+public sealed class Servers_multi_label_evaluations(ServersService service) : MultiLabelEvaluationCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_gates(EmbeddedService service) : GateCases(service);
 
 [Collection("servers")]

@@ -32,8 +32,8 @@ public sealed class DatasetTables(IArtifactStore artifacts, BatchSources sources
             Dataset = null,
             Split = null,
             Format = BatchFormat.Csv,
-            LabelColumn = input.LabelColumn ?? TableEvaluationSource.FindTarget(header, model),
-            TextColumn = input.TextColumn ?? (model.Pipeline?.Text is null ? null : TableEvaluationSource.TextColumn(model.Card, header)),
+            LabelColumn = input.LabelColumn ?? TableTruth.Find(header, model),
+            TextColumn = input.TextColumn ?? (model.Pipeline?.Text is null ? null : TableTruth.TextColumn(model.Card, header)),
         };
         await using var file = PartJoiner.TemporaryFile();
         await WriteAsync(DatasetFile.ReadTable(path), split, file, cancellationToken);

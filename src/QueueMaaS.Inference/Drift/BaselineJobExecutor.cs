@@ -26,7 +26,7 @@ public sealed class BaselineJobExecutor(IModelCatalog models, IDatasetCatalog da
         var read = BaselineSubmissionCheck.ToEvaluation(input, version, dataset);
         var model = await predictor.ServeAsync(version, cancellationToken);
         var features = DriftFeatures.Of(model);
-        var source = await sources.OpenAsync(read, dataset, version, cancellationToken);
+        var source = await sources.OpenAsync(read, dataset, version, EvaluatedHead.Find($"{version.Name}@{version.Version}", version.Signature, version.Pipeline), cancellationToken);
         var values = features.Select(static _ => new List<double>()).ToArray();
         var size = Math.Max(1, GroupSizes.Choose(model, null) / attempt.BatchDivisor);
         var runner = new GroupRunner(host, model, job.Priority);

@@ -26,7 +26,7 @@ internal static class DriftFeatures
         if (head is { Task: EvaluationTask.Classification })
             return [new Margin("output margin", head.Output)];
         // Outputs that are neither labels nor a number are summarised as they are.
-        return head is not null
+        return head is { Task: EvaluationTask.Regression }
             ? [new NumberAt("output value", head.Output, ofAnswer: true, 0)]
             : model.Signature.Outputs.Index().SelectMany(output => Plain($"output {output.Item.Name}", output.Index, ofAnswer: true, output.Item));
     }

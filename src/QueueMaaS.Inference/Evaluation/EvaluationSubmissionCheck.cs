@@ -23,14 +23,22 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
             throw Invalid("split", "`train`, `test`, `val` or `all`");
         if (evaluation.Slices is { Count: > MostSlices })
             throw Invalid("slices", $"at most {MostSlices} names");
+        if (evaluation.Threshold is not (null or (>= 0 and <= 1)))
+            throw Invalid("threshold", "a probability from 0 to 1");
+        if (evaluation.Thresholds?.FirstOrDefault(static t => t.Value is not (>= 0 and <= 1)) is { Key: { } label })
+            throw Invalid($"thresholds.{label}", "a probability from 0 to 1");
+        if (evaluation.Target is not null && evaluation.Targets is not null)
+            throw new ProblemException(ProblemCodes.InvalidValue, "`target` and `targets` are both given. Name one column with bars between the labels, or a column for each label.", ("path", "input.targets"));
+        if (evaluation.Labels is { } labels && (labels.Count == 0 || labels.Any(string.IsNullOrWhiteSpace) || labels.Distinct(StringComparer.Ordinal).Count() < labels.Count))
+            throw Invalid("labels", "names that are not empty and all different");
         var dataset = await datasets.RequireAsync(tenant, evaluation.Dataset, cancellationToken);
         CheckData(evaluation, dataset);
         var version = await models.RequireAsync(tenant, evaluation.Model, cancellationToken);
         var head = CheckModel(evaluation, version, dataset);
-        if (evaluation.CompareWith is not { } name)
-            return evaluation.Model;
-        var other = await models.RequireAsync(tenant, name, cancellationToken);
-        RequireSame(version, head, other, CheckModel(evaluation, other, dataset));
+        var other = evaluation.CompareWith is { } name ? await models.RequireAsync(tenant, name, cancellationToken) : null;
+        if (other is not null)
+            RequireSame(version, head, other, CheckModel(evaluation, other, dataset));
+        CheckUnused(evaluation, version, head, other);
         return evaluation.Model;
     }
 
@@ -39,8 +47,43 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
     internal static void RequireSame(ModelVersion model, EvaluatedHead head, ModelVersion other, EvaluatedHead otherHead)
     {
         if (head.Task != otherHead.Task)
-            throw new ProblemException(ProblemCodes.EvaluationUnsupported, $"One of `{model.Name}@{model.Version}` and `{other.Name}@{other.Version}` gives labels and the other a number, so they cannot be compared.", ("path", "input.compareWith"));
+        {
+            throw new ProblemException(
+                ProblemCodes.EvaluationUnsupported,
+                $"`{model.Name}@{model.Version}` gives {Given(head)} and `{other.Name}@{other.Version}` {Given(otherHead)}, so they cannot be compared.", ("path", "input.compareWith"));
+        }
+
+        // Means over different labels say nothing of each other.
+        if (head.Task == EvaluationTask.MultiLabel && head.Names.Except(otherHead.Names, StringComparer.Ordinal).Concat(otherHead.Names.Except(head.Names, StringComparer.Ordinal)).FirstOrDefault() is { } single)
+        {
+            throw new ProblemException(
+                ProblemCodes.EvaluationUnsupported,
+                $"Only one of `{model.Name}@{model.Version}` and `{other.Name}@{other.Version}` has the label '{EvaluatedHead.Short(single)}'; models with several labels at once can be compared where they have the same ones.", ("path", "input.compareWith"), ("label", single));
+        }
     }
+
+    /// <summary>Refuses what would be left without effect.</summary>
+    private static void CheckUnused(EvaluationInput input, ModelVersion version, EvaluatedHead head, ModelVersion? other)
+    {
+        var given = input switch
+        {
+            { Threshold: not null } => "threshold",
+            { Thresholds: not null } => "thresholds",
+            { Targets: not null } => "targets",
+            _ => null,
+        };
+        if (given is not null && head.Task != EvaluationTask.MultiLabel)
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`{given}` is for models that give several labels at once, and `{version.Name}@{version.Version}` gives {Given(head)}. If each of its numbers is the probability of a label by itself, set `task` to `multiLabel`.", ("path", $"input.{given}"));
+        if (input.Labels is not null && (head.Task == EvaluationTask.Regression || (version.Pipeline?.Labels is not null && (other is null || other.Pipeline?.Labels is not null))))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`labels` names the labels of a model whose pipeline has none; leave it out: `{version.Name}@{version.Version}` {(head.Task == EvaluationTask.Regression ? "gives a number" : "has labels of its own")}.", ("path", "input.labels"));
+    }
+
+    private static string Given(EvaluatedHead head) => head.Task switch
+    {
+        EvaluationTask.MultiLabel => "several labels at once",
+        EvaluationTask.Regression => "a number",
+        _ => "one label out of several",
+    };
 
     /// <summary>That the data set has the split and the columns.</summary>
     internal static void CheckData(EvaluationInput input, Dataset dataset)
@@ -65,6 +108,8 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
                 ("path", "input.slices"), ("column", unknown));
         }
 
+        if (input.Targets?.FirstOrDefault(name => card.Columns is null || !known.Contains(name, StringComparer.Ordinal)) is { } lacking)
+            throw new ProblemException(ProblemCodes.ColumnNotFound, $"`targets` names the column `{lacking}`, which data set `{dataset.Name}@{dataset.Version}` does not have.", ("path", "input.targets"), ("column", lacking));
         if (input.Target is { } target && (card.Columns is null || !known.Contains(target, StringComparer.Ordinal)))
             throw new ProblemException(ProblemCodes.ColumnNotFound, $"`target` names the column `{target}`, which data set `{dataset.Name}@{dataset.Version}` does not have.", ("path", "input.target"), ("column", target));
     }
@@ -72,7 +117,7 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
     private static EvaluatedHead CheckModel(EvaluationInput input, ModelVersion version, Dataset dataset)
     {
         var name = $"{version.Name}@{version.Version}";
-        var head = EvaluatedHead.Of(name, version.Signature, version.Pipeline);
+        var head = EvaluatedHead.Of(name, version.Signature, version.Pipeline, input);
         var card = dataset.Card;
         if (card.Width > 0 && version.Pipeline?.Image is null)
             throw new ProblemException(ProblemCodes.ImageInputUnsupported, $"Model `{name}` has no image pipeline, so it cannot be evaluated on images.", ("model", name));
@@ -81,7 +126,7 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
         if (card.Width == 0 && version.Pipeline?.Image is not null && card.Columns is not null)
             throw new ProblemException(ProblemCodes.RowInputUnsupported, $"Model `{name}` takes images, and data set `{dataset.Name}@{dataset.Version}` is a table.", ("model", name));
         if (card.Columns is { } columns)
-            _ = TableEvaluationSource.TargetOf([.. columns.Select(static c => c.Name)], input.Target, version);
+            _ = TableTruth.ColumnsOf([.. columns.Select(static c => c.Name)], input, version, head);
         return head;
     }
 

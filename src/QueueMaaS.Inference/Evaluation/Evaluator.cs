@@ -23,10 +23,10 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         var versions = new List<ModelVersion>();
         foreach (var name in new[] { input.Model, input.CompareWith }.OfType<string>())
             versions.Add(await models.RequireAsync(attempt.Job.Tenant, name, cancellationToken));
-        var heads = versions.ConvertAll(static version => EvaluatedHead.Of($"{version.Name}@{version.Version}", version.Signature, version.Pipeline));
+        var heads = versions.ConvertAll(version => EvaluatedHead.Of($"{version.Name}@{version.Version}", version.Signature, version.Pipeline, input));
         if (versions.Count > 1)
             EvaluationSubmissionCheck.RequireSame(versions[0], heads[0], versions[1], heads[1]);
-        var source = await sources.OpenAsync(input, dataset, versions[0], cancellationToken);
+        var source = await sources.OpenAsync(input, dataset, versions[0], heads[0], cancellationToken);
         if (source.Count == 0)
             throw new ProblemException(ProblemCodes.DatasetEmpty, $"The split `{EvaluationSources.SplitOf(input, dataset.Card)}` of data set `{dataset.Name}@{dataset.Version}` has no items.");
         var progress = new Progress(attempt, time, (long)source.Count * versions.Count);
@@ -37,9 +37,12 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         var firstError = answers.Select(static a => a.FirstError).FirstOrDefault(static e => e is not null);
         if (items.Length == 0)
             throw new ProblemException(firstError ?? Problem.Create(ProblemCodes.DatasetEmpty, "No item of the split was answered by every model."));
-        var evaluated = versions.Select((version, i) => heads[i].Task == EvaluationTask.Classification
-            ? new EvaluatedModel(version, heads[i], answers[i].Labels(items), null)
-            : new EvaluatedModel(version, heads[i], null, answers[i].Numbers(items))).ToArray();
+        var evaluated = versions.Select((version, i) => heads[i].Task switch
+        {
+            EvaluationTask.Classification => new EvaluatedModel(version, heads[i], answers[i].Labels(items), null, null),
+            EvaluationTask.MultiLabel => new EvaluatedModel(version, heads[i], null, answers[i].LabelSets(items), null),
+            _ => new EvaluatedModel(version, heads[i], null, null, answers[i].Numbers(items)),
+        }).ToArray();
         return await ReportAsync(attempt.Job.Tenant, input, dataset, source, items, firstError, evaluated, cancellationToken);
     }
 
@@ -65,17 +68,18 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         string tenant, EvaluationInput input, Dataset dataset, IEvaluationSource source, int[] items, Problem? firstError, EvaluatedModel[] evaluated, CancellationToken cancellationToken)
     {
         var sliced = EvaluationSources.SlicesOf(input, dataset.Card);
+        var data = new EvaluatedData($"{dataset.Name}@{dataset.Version}", dataset.Artifact, EvaluationSources.SplitOf(input, dataset.Card), source.Target);
         var pictures = new Dictionary<int, string>();
         var figures = new List<ModelEvaluation>();
         foreach (var model in evaluated)
-            figures.Add(await ModelReport.MakeAsync(model, items, source, input, sliced, pictures, cancellationToken) with { Training = await trainings.FindAsync(tenant, model.Version, cancellationToken) });
+            figures.Add(await ModelReport.MakeAsync(model, items, source, input, data, sliced, pictures, cancellationToken) with { Training = await trainings.FindAsync(tenant, model.Version, cancellationToken) });
         var output = new EvaluationOutput
         {
             Task = evaluated[0].Head.Task,
             Items = items.Length,
             Failed = source.Count - items.Length,
             FirstError = items.Length < source.Count ? firstError : null,
-            Dataset = new($"{dataset.Name}@{dataset.Version}", dataset.Artifact, EvaluationSources.SplitOf(input, dataset.Card), source.Target),
+            Dataset = data,
             Model = figures[0],
             Compared = figures.ElementAtOrDefault(1),
             Comparison = evaluated.Length > 1 ? Compare(evaluated[0], evaluated[1], input, cancellationToken) : null,
@@ -89,9 +93,12 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         return output with { ReportArtifact = (await artifacts.PutAsync(bytes, long.MaxValue, cancellationToken)).Id };
     }
 
-    private static ModelComparison Compare(EvaluatedModel model, EvaluatedModel other, EvaluationInput input, CancellationToken cancellationToken) => model.Labels is { } labels
-        ? Comparison.OfLabels(labels, other.Labels!, model.Name, other.Name, input.Bootstrap, input.Seed, cancellationToken)
-        : Comparison.OfNumbers(model.Numbers!, other.Numbers!, model.Name, other.Name, input.Bootstrap, input.Seed, cancellationToken);
+    private static ModelComparison Compare(EvaluatedModel model, EvaluatedModel other, EvaluationInput input, CancellationToken cancellationToken) => model switch
+    {
+        { Labels: { } labels } => Comparison.OfLabels(labels, other.Labels!, model.Name, other.Name, input.Bootstrap, input.Seed, cancellationToken),
+        { LabelSets: { } sets } => Comparison.OfLabelSets(sets, other.LabelSets!, model.Name, other.Name, input.Bootstrap, input.Seed, cancellationToken),
+        _ => Comparison.OfNumbers(model.Numbers!, other.Numbers!, model.Name, other.Name, input.Bootstrap, input.Seed, cancellationToken),
+    };
 
     private static List<string> Notes(EvaluationInput input, Dataset dataset, List<ModelEvaluation> models)
     {
@@ -103,6 +110,8 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
                 notes.Add($"{model.Name} was trained on data set {model.TrainedOn}, so items of the split `{split}` may be among those that it has learned from; its figures may be better than on new ones.");
         }
 
+        if (models[0].MultiLabel?.Labels.Where(static label => label.Support == 0).Select(static label => $"'{label.Name}'").ToArray() is { Length: > 0 } absent)
+            notes.Add($"No item has {(absent.Length == 1 ? "the label" : "the labels")} {string.Join(", ", absent.Take(20))}{(absent.Length > 20 ? ", …" : "")}: there is no recall, no curve and no best threshold of it, and the macro means leave it out unless it was said.");
         return notes;
     }
 

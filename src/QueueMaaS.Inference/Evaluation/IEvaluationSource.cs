@@ -3,8 +3,8 @@ using QueueMaaS.Inference.Evaluation.Statistics;
 
 namespace QueueMaaS.Inference.Evaluation;
 
-/// <summary>Items that are computed together, and what is true of each; null where that is not known.</summary>
-internal sealed record EvaluationGroup(ItemGroup Group, IReadOnlyList<string?> Truths);
+/// <summary>Items that are computed together, and what is true of each.</summary>
+internal sealed record EvaluationGroup(ItemGroup Group, IReadOnlyList<ItemTruth> Truths);
 
 /// <summary>What is told of an item that a model got wrong.</summary>
 /// <param name="Name">Images: its name.</param>
@@ -18,7 +18,7 @@ internal interface IEvaluationSource
     /// <summary>Items of the split.</summary>
     int Count { get; }
 
-    /// <summary>Tables: the column with the truth.</summary>
+    /// <summary>Tables: the column with the truth, or the columns with commas.</summary>
     string? Target { get; }
 
     /// <summary>Reads all items, made ready for a model.</summary>

@@ -9,7 +9,7 @@ using QueueMaaS.Inference.Preparation.Images;
 namespace QueueMaaS.Inference.Evaluation;
 
 /// <summary>The images of a data set. How bright and large they are is noted while they are read.</summary>
-internal sealed class ImageEvaluationSource(OpenArchives archives, string artifact, string split, int count) : IEvaluationSource
+internal sealed class ImageEvaluationSource(OpenArchives archives, string artifact, string split, int count, bool several) : IEvaluationSource
 {
     public const string Brightness = "brightness";
     public const string Size = "size";
@@ -39,7 +39,7 @@ internal sealed class ImageEvaluationSource(OpenArchives archives, string artifa
                     (_brightness[from + i], _size[from + i]) = (measured.Brightness, measured.Size);
             }
 
-            yield return new(new(items, null), [.. images.Select(static image => image.LabelName)]);
+            yield return new(new(items, null), [.. images.Select(image => ItemTruth.Of(image.LabelName, several))]);
         }
     }
 

@@ -11,6 +11,8 @@ namespace QueueMaaS.Inference.Evaluation;
 internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int count)
 {
     private readonly string?[] _truths = new string?[count];
+    private readonly bool[] _labels = head.Task == EvaluationTask.MultiLabel ? new bool[checked(count * head.Names.Count)] : [];
+    private readonly Dictionary<string, int> _places = head.Names.Index().DistinctBy(static n => n.Item).ToDictionary(static n => n.Item, static n => n.Index, StringComparer.Ordinal);
     private float[] _numbers = [];
     private int _width;
 
@@ -23,7 +25,7 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
     public void Add(EvaluationGroup group, GroupResults results)
     {
         foreach (var (item, truth) in group.Group.Items.Zip(group.Truths))
-            _truths[item.Number - 1] = truth;
+            Note((int)item.Number - 1, truth);
         if (results.Whole is { } whole)
         {
             var values = OutputNumbers.ToSingle(whole.Outputs[head.Output]);
@@ -60,19 +62,52 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
     }
 
     /// <summary>The predictions for items that have all been answered.</summary>
+    /// <exception cref="ProblemException"><c>evaluation_unsupported</c>: they are said to be probabilities and are none.</exception>
+    public MultiLabelPredictions LabelSets(int[] items)
+    {
+        var (values, truth) = (new float[checked(items.Length * _width)], new bool[items.Length * _width]);
+        for (var i = 0; i < items.Length; i++)
+        {
+            _numbers.AsSpan(items[i] * _width, _width).CopyTo(values.AsSpan(i * _width));
+            _labels.AsSpan(items[i] * _width, _width).CopyTo(truth.AsSpan(i * _width));
+        }
+
+        var logits = head.Scores == ScoreFunction.Sigmoid || Array.Exists(values, static value => value is < 0 or > 1);
+        if (logits && head.Scores == ScoreFunction.None)
+        {
+            throw new ProblemException(
+                ProblemCodes.EvaluationUnsupported,
+                $"The pipeline of model `{model.Name}@{model.Version}` takes scores as they are (`none`), but they are no probabilities from 0 to 1. Register a version with `postprocess.labels.scores` `sigmoid` if they are logits.");
+        }
+
+        return new(values, logits, truth, head.Thresholds);
+    }
+
+    /// <summary>The predictions for items that have all been answered.</summary>
     /// <exception cref="ProblemException"><c>column_invalid</c>: a truth is no number.</exception>
     public NumberPredictions Numbers(int[] items) => new(
         [.. items.Select(item => Value(_numbers[item]))],
         [.. items.Select(item => double.TryParse(_truths[item], NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number)
             ? number
             : throw new ProblemException(
-                ProblemCodes.ColumnInvalid, $"Item {item + 1} of the split has the truth '{Short(_truths[item])}', which is no number, but model `{model.Name}@{model.Version}` gives numbers.", ("item", item + 1)))]);
+                ProblemCodes.ColumnInvalid, $"Item {item + 1} of the split has the truth '{EvaluatedHead.Short(_truths[item])}', which is no number, but model `{model.Name}@{model.Version}` gives numbers.", ("item", item + 1)))]);
+
+    private void Note(int item, ItemTruth truth)
+    {
+        _truths[item] = truth.Text;
+        foreach (var label in truth.Labels ?? [])
+        {
+            _labels[(item * head.Names.Count) + (_places.TryGetValue(label, out var place) ? place : throw Unknown(item, label))] = true;
+        }
+    }
+
+    private ProblemException Unknown(int item, string? label) => head.UnknownLabel($"{model.Name}@{model.Version}", $"Item {item + 1} of the split has the label", label ?? "");
 
     private void Keep(int item, ReadOnlySpan<float> values)
     {
         if (_width == 0)
         {
-            _width = head.Task == EvaluationTask.Classification ? head.Names.Count : 1;
+            _width = head.Task != EvaluationTask.Regression ? head.Names.Count : 1;
             _numbers = new float[checked(count * _width)];
         }
 
@@ -80,7 +115,7 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
         {
             throw new ProblemException(
                 ProblemCodes.EvaluationUnsupported,
-                head.Task == EvaluationTask.Classification
+                head.Task != EvaluationTask.Regression
                     ? $"Model `{model.Name}@{model.Version}` has {_width} labels, but its output gives {values.Length} numbers for an item. One number for each label is needed."
                     : $"Model `{model.Name}@{model.Version}` gives {values.Length} numbers for an item; one is needed.",
                 ("numbers", values.Length));
@@ -132,20 +167,15 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
 
     private ProblemException NotProbabilities() => new(
         ProblemCodes.EvaluationUnsupported,
-        $"The pipeline of model `{model.Name}@{model.Version}` takes scores as they are (`none`), but they are no probabilities that add up to 1. Register a version with `postprocess.labels.scores` `softmax` if they are logits.");
+        $"The pipeline of model `{model.Name}@{model.Version}` takes scores as they are (`none`), but they are no probabilities that add up to 1. Register a version with `postprocess.labels.scores` `softmax` if they are logits; if each is the probability of a label by itself, evaluate it with `task` `multiLabel`.");
 
     private int[] TruthIndexes(int[] items)
     {
-        var places = head.Names.Index().DistinctBy(static n => n.Item).ToDictionary(static n => n.Item, static n => n.Index, StringComparer.Ordinal);
         // `1`, `1.0` and `1e0` are the same label, however a table writes it.
         var numbers = head.Names.Index().Where(static n => Number(n.Item) is not null).DistinctBy(static n => Number(n.Item)).ToDictionary(static n => Number(n.Item)!.Value, static n => n.Index);
-        return [.. items.Select(item => places.TryGetValue(_truths[item]!, out var place) || (Number(_truths[item]!) is { } number && numbers.TryGetValue(number, out place)) ? place : throw new ProblemException(
-            ProblemCodes.LabelUnknown,
-            $"Item {item + 1} of the split has the label '{Short(_truths[item])}', which model `{model.Name}@{model.Version}` has never seen; it knows {string.Join(", ", head.Names.Take(20).Select(static n => $"'{Short(n)}'"))}{(head.Names.Count > 20 ? ", …" : "")}.",
-            ("item", item + 1), ("label", Short(_truths[item])), ("labels", head.Names.Take(100).ToArray())))];
+        return [.. items.Select(item =>
+            _places.TryGetValue(_truths[item]!, out var place) || (Number(_truths[item]!) is { } number && numbers.TryGetValue(number, out place)) ? place : throw Unknown(item, _truths[item]))];
     }
 
     private static double? Number(string text) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? number : null;
-
-    private static string Short(string? text) => text is null ? "" : text.Length <= 60 ? text : text[..60] + "…";
 }

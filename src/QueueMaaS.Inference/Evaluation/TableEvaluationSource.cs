@@ -13,23 +13,21 @@ internal sealed class TableEvaluationSource : IEvaluationSource
 {
     private const int MostDescribed = 12;
     private const int MostText = 200;
-    private static readonly string[] TargetNames = ["label", "target", "class", "y"];
-    private static readonly string[] TextNames = ["text", "sentence", "review", "content"];
     private readonly TableData _table;
-    private readonly TableField _target;
+    private readonly TableTruth _truth;
     private readonly TokenizerCache _tokenizers;
     private readonly IReadOnlyList<string> _sliced;
     private readonly int[] _rows;
 
     /// <param name="table">The table.</param>
     /// <param name="split">The split, or <c>all</c>.</param>
-    /// <param name="target">The column with the truth.</param>
+    /// <param name="truth">What is true of its rows.</param>
     /// <param name="sliced">The columns that the items are divided by.</param>
     /// <param name="tokenizers">For text models.</param>
-    public TableEvaluationSource(TableData table, string split, string target, IReadOnlyList<string> sliced, TokenizerCache tokenizers)
+    public TableEvaluationSource(TableData table, string split, TableTruth truth, IReadOnlyList<string> sliced, TokenizerCache tokenizers)
     {
         _table = table;
-        _target = table.Require(target, "target");
+        _truth = truth;
         _sliced = sliced;
         _tokenizers = tokenizers;
         _rows = [.. Enumerable.Range(0, table.Rows).Where(row => split == "all" || table.Splits[row] == split)];
@@ -37,21 +35,7 @@ internal sealed class TableEvaluationSource : IEvaluationSource
 
     public int Count => _rows.Length;
 
-    public string? Target => _target.Name;
-
-    /// <summary>The column with the truth: as said, as the model was trained, by its usual names, or the last that the model does not read.</summary>
-    public static string TargetOf(IReadOnlyList<string> columns, string? asked, ModelVersion model) => asked ?? FindTarget(columns, model)
-        ?? throw new ProblemException(ProblemCodes.ColumnNotFound, "Every column of the data set is read by the model, so none holds the truth. Name it in `target`.", ("path", "input.target"));
-
-    /// <summary>The column that should hold the truth; null where the model reads them all.</summary>
-    public static string? FindTarget(IReadOnlyList<string> columns, ModelVersion model)
-    {
-        if (TrainedOn(model.Card, "target") is { } trained && columns.Contains(trained, StringComparer.Ordinal))
-            return trained;
-        var read = model.Pipeline?.Table?.Columns.Select(static c => c.Name).ToHashSet(StringComparer.Ordinal) ?? [];
-        return TargetNames.FirstOrDefault(name => columns.Contains(name, StringComparer.Ordinal) && !read.Contains(name))
-            ?? columns.LastOrDefault(name => !read.Contains(name) && (model.Pipeline?.Text is null || !TextNames.Contains(name)));
-    }
+    public string? Target => string.Join(", ", _truth.Names);
 
     public async IAsyncEnumerable<EvaluationGroup> ReadAsync(ServedModel model, int size, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -66,24 +50,25 @@ internal sealed class TableEvaluationSource : IEvaluationSource
                 ("column", lacking.Name));
         }
 
-        var settings = new BatchInput { LabelColumn = _target.Name, TextColumn = TextColumn(model.Card, header), Columns = NumberColumns(model, header) };
+        var settings = new BatchInput { TextColumn = TableTruth.TextColumn(model.Card, header), Columns = NumberColumns(model, header) };
         var mapper = RowMapper.For(model, tokenizer, settings, header, "table");
         var fields = mapper.Columns.Select(c => _table.Find(c.Name)).ToArray();
         for (var at = 0; at < _rows.Length; at += size)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var places = Enumerable.Range(at, Math.Min(size, _rows.Length - at)).ToArray();
-            var items = Array.ConvertAll(places, place => new Item(place + 1, null, _target.Values[_rows[place]], null, _target.Values[_rows[place]] is null ? Untold(place) : null));
+            var truths = Array.ConvertAll(places, place => _truth.Read(_rows[place], place));
+            var items = places.Select((place, i) => new Item(place + 1, null, null, null, truths[i].Error)).ToArray();
             var group = GroupBuilder.Build(items, good => mapper.Encode(
                 [.. good.Select(i => Cells(_rows[places[i]], fields, mapper.Columns))], [.. good.Select(i => (long)places[i] + 1)]));
-            yield return new(group, [.. places.Select(place => _target.Values[_rows[place]])]);
+            yield return new(group, [.. truths.Select(static truth => truth.Truth)]);
         }
     }
 
     public IReadOnlyList<SliceColumn> Slices() => [.. _sliced.Select(name => SliceOf(_table.Require(name, "slices")))];
 
     public Task<ItemDescription> DescribeAsync(int place, CancellationToken cancellationToken) => Task.FromResult(new ItemDescription(null, null, _table.Columns
-        .Where(column => column != _target && column.Values[_rows[place]] is not null).Take(MostDescribed)
+        .Where(column => !_truth.Holds(column) && column.Values[_rows[place]] is not null).Take(MostDescribed)
         .ToDictionary(static column => column.Name, column => column.Values[_rows[place]] is { Length: > MostText } value ? $"{value[..MostText]}…" : column.Values[_rows[place]]!, StringComparer.Ordinal)));
 
     private SliceColumn SliceOf(TableField column) => column.Inferred is { Kind: ColumnKind.Number, Distinct: > 10 }
@@ -92,16 +77,12 @@ internal sealed class TableEvaluationSource : IEvaluationSource
             column.Name, [.. _rows.Select(row => column.Values[row])], null,
             [.. column.Values.OfType<string>().CountBy(static v => v, StringComparer.Ordinal).OrderByDescending(static c => c.Value).ThenBy(static c => c.Key, StringComparer.Ordinal).Select(static c => c.Key)]);
 
-    /// <summary>The column with the text: as the model was trained, or by its usual names.</summary>
-    public static string TextColumn(ModelCard? card, IReadOnlyList<string> header) =>
-        TrainedOn(card, "text") is { } trained && header.Contains(trained, StringComparer.Ordinal) ? trained : TextNames.FirstOrDefault(name => header.Contains(name, StringComparer.Ordinal)) ?? "text";
-
     /// <summary>For a model of plain numbers: all columns but the truth; where those are too many, those that it is not divided by.</summary>
     private string[]? NumberColumns(ServedModel model, string[] header)
     {
         if (model.Pipeline?.Table is not null || model.Pipeline?.Text is not null || model.Signature.Inputs is not [{ Shape: [_, var width] }])
             return null;
-        string[] all = [.. header.Where(name => name != _target.Name)];
+        string[] all = [.. header.Where(name => !_truth.Names.Contains(name, StringComparer.Ordinal))];
         return width < 0 || all.Length == width ? all : [.. all.Where(name => !_sliced.Contains(name, StringComparer.Ordinal))];
     }
 
@@ -112,13 +93,4 @@ internal sealed class TableEvaluationSource : IEvaluationSource
             cells[c] = fields[c]?.Values[row] is { } value ? CellValue.Of(value, columns[c].Kind) : default;
         return cells;
     }
-
-    private Problem Untold(int place) => Problem.Create(ProblemCodes.RowInvalid, $"Row {place + 1} of the split has no value in `{_target.Name}`, which holds the truth.", ("row", place + 1), ("column", _target.Name));
-
-    /// <summary>A setting of the data that the model was trained with.</summary>
-    private static string? TrainedOn(ModelCard? card, string setting) =>
-        card?.Parameters is { ValueKind: System.Text.Json.JsonValueKind.Object } parameters && parameters.TryGetProperty("data", out var data) && data.ValueKind == System.Text.Json.JsonValueKind.Object
-        && data.TryGetProperty(setting, out var value) && value.ValueKind == System.Text.Json.JsonValueKind.String
-            ? value.GetString()
-            : null;
 }

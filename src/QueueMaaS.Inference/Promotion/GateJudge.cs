@@ -45,7 +45,7 @@ internal static class GateJudge
         if (evaluation is not { Output.Comparison: { } comparison, Output: { } output })
             return NotMeasured(text, evaluation);
         // By how much it is better; for errors the smaller is the better.
-        var sign = output.Task == EvaluationTask.Classification ? 1 : -1;
+        var sign = output.Task == EvaluationTask.Regression ? -1 : 1;
         var gain = sign * comparison.Difference;
         var interval = sign > 0 ? comparison.DifferenceInterval : new(-comparison.DifferenceInterval.High, -comparison.DifferenceInterval.Low);
         var within = gain >= -condition.Tolerance;

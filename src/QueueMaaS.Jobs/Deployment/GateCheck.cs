@@ -84,8 +84,8 @@ public sealed class GateCheck(IDatasetCatalog datasets)
                 $"`{path}` names `{condition.Metric}`, which is no figure of an evaluation. There are {string.Join(", ", GateMetrics.EvaluationNames.Select(static name => $"`{name}`"))}, and of one class `precision:LABEL`, `recall:LABEL`, `f1:LABEL`.");
         }
 
-        if (subject.Task is { } task && metric.Task != task)
-            throw Unknown(path, condition.Metric, $"`{path}` names `{condition.Metric}`, a figure of {(metric.Task == EvaluationTask.Classification ? "labels" : "numbers")}, but the version gives {(task == EvaluationTask.Classification ? "labels" : "numbers")}.");
+        if (subject.Task is { } task && !metric.Tasks.Contains(task))
+            throw Unknown(path, condition.Metric, $"`{path}` names `{condition.Metric}`, a figure of {Given(metric.Tasks[0])}, but the version gives {Given(task)}.");
         if (metric.Label is { } label && subject.Labels is { } labels && !labels.Contains(label, StringComparer.Ordinal))
             throw Unknown(path, condition.Metric, $"`{path}` names the class `{label}`, which the version does not know. It knows {string.Join(", ", labels.Take(20).Select(static l => $"`{l}`"))}{(labels.Count > 20 ? ", …" : "")}.");
         if (condition.Metric == "top5Accuracy" && subject.Labels is { Count: <= 5 })
@@ -109,6 +109,13 @@ public sealed class GateCheck(IDatasetCatalog datasets)
         if (target is not null && dataset.Card.Columns?.Any(column => column.Name == target) != true)
             throw new ProblemException(ProblemCodes.ColumnNotFound, $"`{path}.target` names the column `{target}`, which data set `{dataset.Name}@{dataset.Version}` does not have.", ("path", $"input.{path}.target"), ("column", target));
     }
+
+    private static string Given(EvaluationTask task) => task switch
+    {
+        EvaluationTask.MultiLabel => "several labels at once",
+        EvaluationTask.Regression => "numbers",
+        _ => "labels",
+    };
 
     private static string Text(double value) => value.ToString(CultureInfo.InvariantCulture);
 

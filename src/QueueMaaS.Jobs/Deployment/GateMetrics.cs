@@ -5,25 +5,34 @@ namespace QueueMaaS.Jobs.Deployment;
 /// <summary>The figures that a gate can hold against a bound: what they are figures of, and between what they can lie.</summary>
 public static class GateMetrics
 {
+    private static readonly EvaluationTask[] OneLabel = [EvaluationTask.Classification];
+    private static readonly EvaluationTask[] SeveralLabels = [EvaluationTask.MultiLabel];
+    private static readonly EvaluationTask[] AnyLabels = [EvaluationTask.Classification, EvaluationTask.MultiLabel];
+    private static readonly EvaluationTask[] Number = [EvaluationTask.Regression];
     private static readonly double[] Share = [0, 1];
     private static readonly double[] Positive = [0, double.PositiveInfinity];
     private static readonly double[] Any = [double.NegativeInfinity, double.PositiveInfinity];
 
     private static readonly Dictionary<string, GateMetric> Evaluated = new(StringComparer.Ordinal)
     {
-        ["accuracy"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.Accuracy) { Interval = static e => e.Classification?.AccuracyInterval },
-        ["top5Accuracy"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.Top5Accuracy),
-        ["logLoss"] = new(EvaluationTask.Classification, Positive, static e => e.Classification?.LogLoss) { Interval = static e => e.Classification?.LogLossInterval },
-        ["macroPrecision"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.MacroPrecision),
-        ["macroRecall"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.MacroRecall),
-        ["macroF1"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.MacroF1) { Interval = static e => e.Classification?.MacroF1Interval },
-        ["rocAuc"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.RocAuc),
-        ["prAuc"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.PrAuc),
-        ["ece"] = new(EvaluationTask.Classification, Share, static e => e.Classification?.Calibration.Ece),
-        ["mae"] = new(EvaluationTask.Regression, Positive, static e => e.Regression?.Mae) { Interval = static e => e.Regression?.MaeInterval },
-        ["rmse"] = new(EvaluationTask.Regression, Positive, static e => e.Regression?.Rmse),
-        ["r2"] = new(EvaluationTask.Regression, [double.NegativeInfinity, 1], static e => e.Regression?.R2),
-        ["bias"] = new(EvaluationTask.Regression, Any, static e => e.Regression?.Bias),
+        ["accuracy"] = new(OneLabel, Share, static e => e.Classification?.Accuracy) { Interval = static e => e.Classification?.AccuracyInterval },
+        ["top5Accuracy"] = new(OneLabel, Share, static e => e.Classification?.Top5Accuracy),
+        ["logLoss"] = new(AnyLabels, Positive, static e => e.Classification?.LogLoss ?? e.MultiLabel?.LogLoss) { Interval = static e => e.Classification?.LogLossInterval ?? e.MultiLabel?.LogLossInterval },
+        ["macroPrecision"] = new(AnyLabels, Share, static e => e.Classification?.MacroPrecision ?? e.MultiLabel?.MacroPrecision),
+        ["macroRecall"] = new(AnyLabels, Share, static e => e.Classification?.MacroRecall ?? e.MultiLabel?.MacroRecall),
+        ["macroF1"] = new(AnyLabels, Share, static e => e.Classification?.MacroF1 ?? e.MultiLabel?.MacroF1) { Interval = static e => e.Classification?.MacroF1Interval ?? e.MultiLabel?.MacroF1Interval },
+        ["rocAuc"] = new(AnyLabels, Share, static e => e.Classification?.RocAuc ?? e.MultiLabel?.RocAuc),
+        ["prAuc"] = new(AnyLabels, Share, static e => e.Classification?.PrAuc ?? e.MultiLabel?.PrAuc),
+        ["ece"] = new(AnyLabels, Share, static e => e.Classification?.Calibration.Ece ?? e.MultiLabel?.Calibration.Ece),
+        ["subsetAccuracy"] = new(SeveralLabels, Share, static e => e.MultiLabel?.SubsetAccuracy) { Interval = static e => e.MultiLabel?.SubsetAccuracyInterval },
+        ["hammingLoss"] = new(SeveralLabels, Share, static e => e.MultiLabel?.HammingLoss) { Interval = static e => e.MultiLabel?.HammingLossInterval },
+        ["microPrecision"] = new(SeveralLabels, Share, static e => e.MultiLabel?.MicroPrecision),
+        ["microRecall"] = new(SeveralLabels, Share, static e => e.MultiLabel?.MicroRecall),
+        ["microF1"] = new(SeveralLabels, Share, static e => e.MultiLabel?.MicroF1) { Interval = static e => e.MultiLabel?.MicroF1Interval },
+        ["mae"] = new(Number, Positive, static e => e.Regression?.Mae) { Interval = static e => e.Regression?.MaeInterval },
+        ["rmse"] = new(Number, Positive, static e => e.Regression?.Rmse),
+        ["r2"] = new(Number, [double.NegativeInfinity, 1], static e => e.Regression?.R2),
+        ["bias"] = new(Number, Any, static e => e.Regression?.Bias),
     };
 
     private static readonly Dictionary<string, double[]> Validated = new(StringComparer.Ordinal)
@@ -48,25 +57,30 @@ public static class GateMetrics
             return metric;
         if (name.Split(':', 2) is not [var figure and ("precision" or "recall" or "f1"), { Length: > 0 } label])
             return null;
-        return new(EvaluationTask.Classification, Share, evaluation => Of(evaluation.Classification?.Classes.FirstOrDefault(c => c.Name == label), figure)) { Label = label };
+        return new(AnyLabels, Share, evaluation => Of(evaluation, label, figure)) { Label = label };
     }
 
     /// <summary>Between what a figure of a version's own can lie.</summary>
     public static double[] RangeOfValidated(string name) => Validated.GetValueOrDefault(name, Any);
 
-    private static double? Of(ClassFigures? figures, string figure) => figure switch
+    private static double? Of(ModelEvaluation evaluation, string label, string figure)
     {
-        "precision" => figures?.Precision,
-        "recall" => figures?.Recall,
-        _ => figures?.F1,
-    };
+        var one = evaluation.Classification?.Classes.FirstOrDefault(c => c.Name == label);
+        var among = evaluation.MultiLabel?.Labels.FirstOrDefault(l => l.Name == label);
+        return figure switch
+        {
+            "precision" => one?.Precision ?? among?.Precision,
+            "recall" => one?.Recall ?? among?.Recall,
+            _ => one?.F1 ?? among?.F1,
+        };
+    }
 }
 
 /// <summary>A figure of an evaluation.</summary>
-/// <param name="Task">Of what it is a figure.</param>
+/// <param name="Tasks">Of what it is a figure.</param>
 /// <param name="Range">The least and the greatest value it can have.</param>
 /// <param name="Read">Reads it; null where the evaluation has none.</param>
-public sealed record GateMetric(EvaluationTask Task, double[] Range, Func<ModelEvaluation, double?> Read)
+public sealed record GateMetric(IReadOnlyList<EvaluationTask> Tasks, double[] Range, Func<ModelEvaluation, double?> Read)
 {
     /// <summary>Reads its 95 % interval.</summary>
     public Func<ModelEvaluation, Interval?> Interval { get; init; } = static _ => null;

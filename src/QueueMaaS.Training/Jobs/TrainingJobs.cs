@@ -67,7 +67,7 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
             TrainingTask.Classification => new(EvaluationTask.Classification, byClasses ? [.. dataset.Card.Classes.Select(static c => c.Name)] : null, ["validationAccuracy", "validationLoss"]),
             TrainingTask.Regression => new(EvaluationTask.Regression, null, ["validationLoss", "validationError", "validationR2"]),
             TrainingTask.Autoencoding => new(null, null, ["validationLoss", "validationError"]),
-            TrainingTask.MultiLabel => new(null, null, ["validationAccuracy", "validationLoss"]),
+            TrainingTask.MultiLabel => new(EvaluationTask.MultiLabel, null, ["validationAccuracy", "validationLoss"]),
             _ => new(null, null, GateMetrics.ValidationNames),
         };
     }

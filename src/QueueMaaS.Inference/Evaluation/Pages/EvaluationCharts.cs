@@ -5,6 +5,9 @@ using QueueMaaS.Inference.Evaluation.Statistics;
 
 namespace QueueMaaS.Inference.Evaluation.Pages;
 
+/// <summary>A label with the areas under its curves.</summary>
+internal sealed record RankedLabel(int Place, string Name, double? RocAuc, double? PrAuc);
+
 /// <summary>Charts as inline SVG.</summary>
 internal static class EvaluationCharts
 {
@@ -16,12 +19,12 @@ internal static class EvaluationCharts
     private const int MostCells = 40;
     private static readonly string[] Colours = ["#2f6fb2", "#d1603d", "#3a9a5b", "#8a5bb0", "#c98a00", "#1f9aa5", "#b0476f", "#6b7a3a", "#5b6470", "#a0522d"];
 
-    public static void Reliability(StringBuilder html, CalibrationFigures figures)
+    public static void Reliability(StringBuilder html, string title, string across, string up, IReadOnlyList<ReliabilityBin> bins)
     {
-        Begin(html, "Reliability: accuracy by confidence", "confidence", "accuracy");
-        foreach (var bin in figures.Bins.Where(static b => b.Items > 0))
+        Begin(html, title, across, up);
+        foreach (var bin in bins.Where(static b => b.Items > 0))
         {
-            html.Append(CultureInfo.InvariantCulture, $"<rect x=\"{X(bin.From):0.#}\" y=\"{Y(bin.Accuracy!.Value):0.#}\" width=\"{Side * (bin.To - bin.From):0.#}\" height=\"{Side * bin.Accuracy.Value:0.#}\" fill=\"#9cc3ea\" stroke=\"#2f6fb2\"><title>{bin.Items} items, confidence {bin.Confidence:0.###}, accuracy {bin.Accuracy:0.###}</title></rect>");
+            html.Append(CultureInfo.InvariantCulture, $"<rect x=\"{X(bin.From):0.#}\" y=\"{Y(bin.Accuracy!.Value):0.#}\" width=\"{Side * (bin.To - bin.From):0.#}\" height=\"{Side * bin.Accuracy.Value:0.#}\" fill=\"#9cc3ea\" stroke=\"#2f6fb2\"><title>{bin.Items}, {across} {bin.Confidence:0.###}, {up} {bin.Accuracy:0.###}</title></rect>");
             html.Append(CultureInfo.InvariantCulture, $"<circle cx=\"{X(bin.Confidence!.Value):0.#}\" cy=\"{Y(bin.Accuracy.Value):0.#}\" r=\"3\" fill=\"#1c2733\"/>");
         }
 
@@ -29,32 +32,32 @@ internal static class EvaluationCharts
         html.Append("</svg></figure>");
     }
 
-    public static void Roc(StringBuilder html, IReadOnlyList<ClassFigures> classes, Func<int, RankCurves?> curves)
+    public static void Roc(StringBuilder html, IReadOnlyList<RankedLabel> labels, Func<int, RankCurves?> curves)
     {
         Begin(html, "ROC", "false positive rate", "true positive rate");
         Diagonal(html);
-        Ranks(html, classes, curves, static curves => curves.Roc, static figures => figures.RocAuc);
+        Ranks(html, labels, curves, static curves => curves.Roc, static label => label.RocAuc);
     }
 
-    public static void PrecisionRecall(StringBuilder html, IReadOnlyList<ClassFigures> classes, Func<int, RankCurves?> curves)
+    public static void PrecisionRecall(StringBuilder html, IReadOnlyList<RankedLabel> labels, Func<int, RankCurves?> curves)
     {
         Begin(html, "Precision over recall", "recall", "precision");
-        Ranks(html, classes, curves, static curves => curves.Precision, static figures => figures.PrAuc);
+        Ranks(html, labels, curves, static curves => curves.Precision, static label => label.PrAuc);
     }
 
-    /// <summary>The classes that are hardest to tell from the rest.</summary>
-    private static void Ranks(StringBuilder html, IReadOnlyList<ClassFigures> classes, Func<int, RankCurves?> curves, Func<RankCurves, IReadOnlyList<CurvePoint>> pick, Func<ClassFigures, double?> area)
+    /// <summary>The labels that are hardest to tell from the rest.</summary>
+    private static void Ranks(StringBuilder html, IReadOnlyList<RankedLabel> labels, Func<int, RankCurves?> curves, Func<RankCurves, IReadOnlyList<CurvePoint>> pick, Func<RankedLabel, double?> area)
     {
-        int[] shown = [.. classes.Index().Where(c => c.Item.RocAuc is not null && (classes.Count != 2 || c.Index == 1)).OrderBy(c => area(c.Item)).Take(MostCurves).Select(static c => c.Index)];
+        RankedLabel[] shown = [.. labels.Where(static label => label.RocAuc is not null).OrderBy(area).Take(MostCurves)];
         foreach (var (place, label) in shown.Index())
         {
-            var curve = pick(curves(label)!);
+            var curve = pick(curves(label.Place)!);
             var step = Math.Max(1, curve.Count / MostPoints);
             html.Append("<polyline fill=\"none\" stroke-width=\"1.5\" stroke=\"").Append(Colours[place % Colours.Length]).Append("\" points=\"");
             foreach (var point in curve.Index().Where(p => p.Index % step == 0 || p.Index == curve.Count - 1).Select(static p => p.Item))
                 html.Append(CultureInfo.InvariantCulture, $"{X(point.X):0.#},{Y(point.Y):0.#} ");
             html.Append("\"/>");
-            html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left + Side - 8}\" y=\"{Top + Side - 10 - (13 * (shown.Length - 1 - place))}\" text-anchor=\"end\" style=\"fill:{Colours[place % Colours.Length]}\">{EvaluationPage.Text(Short(classes[label].Name))} {area(classes[label]):0.###}</text>");
+            html.Append(CultureInfo.InvariantCulture, $"<text x=\"{Left + Side - 8}\" y=\"{Top + Side - 10 - (13 * (shown.Length - 1 - place))}\" text-anchor=\"end\" style=\"fill:{Colours[place % Colours.Length]}\">{EvaluationPage.Text(Short(label.Name))} {area(label):0.###}</text>");
         }
 
         html.Append("</svg></figure>");

@@ -44,6 +44,8 @@ internal static class EvaluationPage
         html.Append("<h2>").Append(Text(figures.Name)).Append("</h2>");
         if (figures.Classification is { } labels)
             Classified(html, labels, model.Labels!);
+        if (figures.MultiLabel is { } sets)
+            MultiLabelSection.Write(html, sets, model.LabelSets!);
         if (figures.Regression is { } numbers)
             Regressed(html, numbers, model.Numbers!);
         Slices(html, figures);
@@ -69,9 +71,11 @@ internal static class EvaluationPage
         var curves = new Dictionary<int, RankCurves?>();
         RankCurves? Curves(int label) => curves.TryGetValue(label, out var known) ? known : curves[label] = Classification.Curves(predictions, label);
         html.Append("<div class=\"charts\">");
-        EvaluationCharts.Reliability(html, figures.Calibration);
-        EvaluationCharts.Roc(html, figures.Classes, Curves);
-        EvaluationCharts.PrecisionRecall(html, figures.Classes, Curves);
+        EvaluationCharts.Reliability(html, "Reliability: accuracy by confidence", "confidence", "accuracy", figures.Calibration.Bins);
+        // Of two labels one says all.
+        RankedLabel[] ranked = [.. figures.Classes.Index().Where(c => figures.Classes.Count != 2 || c.Index == 1).Select(static c => new RankedLabel(c.Index, c.Item.Name, c.Item.RocAuc, c.Item.PrAuc))];
+        EvaluationCharts.Roc(html, ranked, Curves);
+        EvaluationCharts.PrecisionRecall(html, ranked, Curves);
         html.Append("</div><h3>Confusion: truth by row, answer by column</h3><div class=\"scroll\">");
         EvaluationCharts.Confusion(html, figures);
         html.Append("</div><h3>Classes</h3>");
@@ -101,9 +105,14 @@ internal static class EvaluationPage
         foreach (var column in figures.Slices.GroupBy(static s => s.Column, StringComparer.Ordinal))
         {
             html.Append("<h3>By ").Append(Text(column.Key)).Append("</h3>");
-            var classified = figures.Classification is not null;
-            Table(html, ["slice", "items", classified ? "accuracy" : "mean absolute error", classified ? "log loss" : "root mean squared error"],
-                [.. column.Select(s => new[] { s.Slice, s.Items == 0 ? "none" : $"{s.Items}", Number(classified ? s.Accuracy : s.Mae), Number(classified ? s.LogLoss : s.Rmse) })]);
+            (string Name, Func<SliceFigures, double?> Read)[] shown = figures switch
+            {
+                { Classification: not null } => [("accuracy", static s => s.Accuracy), ("log loss", static s => s.LogLoss)],
+                { MultiLabel: not null } => [("subset accuracy", static s => s.SubsetAccuracy), ("macro F1", static s => s.MacroF1), ("Hamming loss", static s => s.HammingLoss), ("log loss", static s => s.LogLoss)],
+                _ => [("mean absolute error", static s => s.Mae), ("root mean squared error", static s => s.Rmse)],
+            };
+            Table(html, ["slice", "items", .. shown.Select(static figure => figure.Name)],
+                [.. column.Select(s => (string[])[s.Slice, s.Items == 0 ? "none" : $"{s.Items}", .. shown.Select(figure => Number(figure.Read(s)))])]);
         }
     }
 
@@ -118,9 +127,9 @@ internal static class EvaluationPage
 
         if (!figures.Worst.Any(m => pictures.ContainsKey(m.Item)))
         {
-            Table(html, ["item", "truth", "answer", "confidence", "row"], [.. figures.Worst.Select(static m => new[]
+            Table(html, ["item", "truth", "answer", figures.MultiLabel is null ? "confidence" : "most wrong, its probability", "row"], [.. figures.Worst.Select(static m => new[]
             {
-                m.Name ?? $"{m.Item}", m.Truth, m.Answer, Number(m.Confidence), string.Join(", ", m.Row?.Select(static c => $"{c.Key} {c.Value}") ?? []),
+                m.Name ?? $"{m.Item}", m.Truth, m.Answer, m.Label is null ? Number(m.Confidence) : $"{m.Label} {Number(m.Confidence)}", string.Join(", ", m.Row?.Select(static c => $"{c.Key} {c.Value}") ?? []),
             })]);
             return;
         }
@@ -131,7 +140,8 @@ internal static class EvaluationPage
             html.Append("<figure>");
             if (pictures.TryGetValue(mistake.Item, out var picture))
                 html.Append("<img alt=\"\" src=\"").Append(Text(picture)).Append("\">");
-            html.Append(CultureInfo.InvariantCulture, $"<figcaption><b>{Text(mistake.Truth)}</b> taken for <b>{Text(mistake.Answer)}</b> ({100 * mistake.Confidence:0.#} %)<br><code>{Text(mistake.Name ?? "")}</code></figcaption></figure>");
+            var most = mistake.Label is null ? "" : $"{Text(mistake.Label)} ";
+            html.Append(CultureInfo.InvariantCulture, $"<figcaption><b>{Some(mistake.Truth)}</b> taken for <b>{Some(mistake.Answer)}</b> ({most}{100 * mistake.Confidence:0.#} %)<br><code>{Text(mistake.Name ?? "")}</code></figcaption></figure>");
         }
 
         html.Append("</div>");
@@ -146,7 +156,9 @@ internal static class EvaluationPage
         html.Append(CultureInfo.InvariantCulture, $"<p class=\"muted\">Intervals: bootstrap, {output.Bootstrap:N0} resamples, seed {output.Seed}. The temperature is fitted on the same items, so what it gains is at its best here.</p>");
     }
 
-    private static string Span(Interval interval) => $"{Number(interval.Low)} to {Number(interval.High)}";
+    private static string Some(string labels) => labels.Length == 0 ? "no label" : Text(labels);
+
+    public static string Span(Interval interval) => $"{Number(interval.Low)} to {Number(interval.High)}";
 
     public static void Table(StringBuilder html, string[] head, string[][] rows)
     {

@@ -17,7 +17,7 @@ internal static class TrainingSection
         html.Append(CultureInfo.InvariantCulture, $"<h3>How it was trained</h3><p>Job <code>{EvaluationPage.Text(training.Job)}</code> on <b>{EvaluationPage.Text(model.TrainedOn ?? "data that its card does not name")}</b>, {recipe}, {training.History.Count} epochs{weights}.</p>");
         html.Append("<div class=\"charts\">");
         EvaluationCharts.Epochs(html, "Loss", "loss", [("training", [.. training.History.Select(static e => (double?)e.Loss)]), ("validation", [.. training.History.Select(static e => (double?)e.ValidationLoss)])]);
-        if (model.Classification is not null)
+        if (model.Regression is null)
             EvaluationCharts.Epochs(html, "Accuracy", "accuracy", [("training", [.. training.History.Select(static e => (double?)e.Accuracy)]), ("validation", [.. training.History.Select(static e => (double?)e.ValidationAccuracy)])]);
         else
             EvaluationCharts.Epochs(html, "Validation error", "mean absolute error", [("validation", [.. training.History.Select(static e => e.ValidationError)])]);

@@ -10,16 +10,16 @@ internal static class Classification
     public static ClassificationFigures Measure(LabelPredictions predictions, IReadOnlyList<string> names, int resamples, int seed, CancellationToken cancellationToken = default)
     {
         var confusion = Confusion(predictions);
-        var margins = Margins.Of(confusion, names.Count);
+        var counts = Counts(confusion, names.Count);
         var classes = new ClassFigures[names.Count];
         for (var label = 0; label < classes.Length; label++)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            classes[label] = OfClass(margins, names[label], label, Curves(predictions, label));
+            classes[label] = OfClass(counts, names[label], label, Curves(predictions, label));
         }
 
         var ranked = classes.Length == 2 ? [classes[1]] : classes;
-        var macro = Macro(margins);
+        var macro = counts.Macro();
         var intervals = Resampling.Draw(predictions.Count, resamples, seed, 3, (drawn, figures) => Sums(predictions, drawn, figures), cancellationToken);
         return new()
         {
@@ -61,36 +61,13 @@ internal static class Classification
         return confusion;
     }
 
-    private static ClassFigures OfClass(Margins margins, string name, int label, RankCurves? curves)
-    {
-        var (support, predicted, right) = (margins.Support[label], margins.Predicted[label], margins.Right[label]);
-        return new(
-            name, support, predicted, Share(right, predicted), Share(right, support), Share(2 * right, predicted + support), curves?.RocAuc, curves?.AveragePrecision);
-    }
-
-    private static double? Share(int part, int whole) => whole == 0 ? null : (double)part / whole;
-
-    private static (double Precision, double Recall, double F1) Macro(Margins margins)
-    {
-        var (support, predicted, right) = margins;
-        var (seen, precision, recall, f1) = (0, 0.0, 0.0, 0.0);
-        for (var label = 0; label < support.Length; label++)
-        {
-            if (support[label] + predicted[label] == 0)
-                continue;
-            seen++;
-            precision += Share(right[label], predicted[label]) ?? 0;
-            recall += Share(right[label], support[label]) ?? 0;
-            f1 += 2.0 * right[label] / (support[label] + predicted[label]);
-        }
-
-        return (precision / seen, recall / seen, f1 / seen);
-    }
+    private static ClassFigures OfClass(LabelCounts counts, string name, int label, RankCurves? curves) => new(
+        name, counts.Support[label], counts.Predicted[label], counts.Precision(label), counts.Recall(label), counts.F1(label), curves?.RocAuc, curves?.AveragePrecision);
 
     private static void Sums(LabelPredictions predictions, int[] drawn, Span<double> figures)
     {
-        var margins = new Margins(new int[predictions.Labels], new int[predictions.Labels], new int[predictions.Labels]);
-        var (support, predicted, right) = margins;
+        var counts = LabelCounts.Of(predictions.Labels);
+        var (support, predicted, right) = counts;
         var (correct, loss) = (0, 0.0);
         foreach (var item in drawn)
         {
@@ -105,27 +82,23 @@ internal static class Classification
 
         figures[0] = (double)correct / drawn.Length;
         figures[1] = loss / drawn.Length;
-        figures[2] = Macro(margins).F1;
+        figures[2] = counts.Macro().F1;
     }
 
-    /// <summary>By label: how many items have it, how many were said to, and how many rightly.</summary>
-    private readonly record struct Margins(int[] Support, int[] Predicted, int[] Right)
+    private static LabelCounts Counts(int[] confusion, int labels)
     {
-        public static Margins Of(int[] confusion, int labels)
+        var counts = LabelCounts.Of(labels);
+        for (var truth = 0; truth < labels; truth++)
         {
-            var margins = new Margins(new int[labels], new int[labels], new int[labels]);
-            for (var truth = 0; truth < labels; truth++)
+            for (var answer = 0; answer < labels; answer++)
             {
-                for (var answer = 0; answer < labels; answer++)
-                {
-                    margins.Support[truth] += confusion[(truth * labels) + answer];
-                    margins.Predicted[answer] += confusion[(truth * labels) + answer];
-                }
-
-                margins.Right[truth] = confusion[(truth * labels) + truth];
+                counts.Support[truth] += confusion[(truth * labels) + answer];
+                counts.Predicted[answer] += confusion[(truth * labels) + answer];
             }
 
-            return margins;
+            counts.Right[truth] = confusion[(truth * labels) + truth];
         }
+
+        return counts;
     }
 }

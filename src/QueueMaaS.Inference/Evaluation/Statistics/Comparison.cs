@@ -70,10 +70,7 @@ internal static class Comparison
         double[] differences = [.. Enumerable.Range(0, model.Count).Select(i => model.AbsoluteError(i) - other.AbsoluteError(i))];
         var means = Means(differences, resamples, seed, cancellationToken);
         var mean = differences.Average();
-        var interval = Resampling.Middle(means);
-        // One is added to each side: a probability is never found to be zero by drawing.
-        var p = Math.Min(1, 2.0 * (Math.Min(means.Count(static m => m <= 0), means.Count(static m => m >= 0)) + 1) / (means.Length + 1));
-        var significant = p < Level && (interval.Low > 0 || interval.High < 0);
+        var (_, interval, p, significant) = Bootstrapped(mean, means);
         var counts = FormattableString.Invariant($"95 % interval {interval.Low:0.####} to {interval.High:0.####}, paired bootstrap {Probability(p)}");
         return new()
         {
@@ -86,6 +83,48 @@ internal static class Comparison
                 ? FormattableString.Invariant($"The difference is real at the 5 % level: the mean absolute error of {(mean < 0 ? modelName : otherName)} is smaller by {Math.Abs(mean):0.####} ({counts}).")
                 : FormattableString.Invariant($"No real difference is shown at the 5 % level: the mean absolute errors of {modelName} and {otherName} part by {mean:0.####}, which chance alone may give ({counts})."),
         };
+    }
+
+    /// <summary>The paired bootstrap of the macro F1 and of the subset accuracy: the same items are drawn for both models.</summary>
+    public static ModelComparison OfLabelSets(MultiLabelPredictions model, MultiLabelPredictions other, string modelName, string otherName, int resamples, int seed, CancellationToken cancellationToken = default)
+    {
+        var (own, others) = (new MultiLabelDecisions(model), new MultiLabelDecisions(other));
+        void Differences(int[] items, Span<double> figures)
+        {
+            figures[0] = own.Count(items).Macro().F1 - others.Count(items).Macro().F1;
+            figures[1] = own.SubsetAccuracy(items) - others.SubsetAccuracy(items);
+        }
+
+        var differences = new double[2];
+        Differences([.. Enumerable.Range(0, model.Count)], differences);
+        var drawn = Resampling.Draw(model.Count, resamples, seed, 2, Differences, cancellationToken);
+        var (macro, subset) = (Bootstrapped(differences[0], drawn[0]), Bootstrapped(differences[1], drawn[1]));
+        return new()
+        {
+            Test = "pairedBootstrap",
+            PValue = macro.PValue,
+            Difference = macro.Difference,
+            DifferenceInterval = macro.Interval,
+            Significant = macro.Significant,
+            SubsetAccuracy = subset,
+            Sentence = $"{Said("macro F1", macro, modelName, otherName)} {Said("subset accuracy", subset, modelName, otherName)}",
+        };
+    }
+
+    private static string Said(string figure, FigureDifference difference, string modelName, string otherName)
+    {
+        var counts = FormattableString.Invariant($"95 % interval {difference.Interval.Low:0.####} to {difference.Interval.High:0.####}, paired bootstrap {Probability(difference.PValue)}");
+        return difference.Significant
+            ? FormattableString.Invariant($"The difference of the {figure} is real at the 5 % level: that of {(difference.Difference > 0 ? modelName : otherName)} is greater by {Math.Abs(difference.Difference):0.####} ({counts}).")
+            : FormattableString.Invariant($"No real difference of the {figure} is shown at the 5 % level: {modelName} and {otherName} part by {difference.Difference:0.####}, which chance alone may give ({counts}).");
+    }
+
+    private static FigureDifference Bootstrapped(double difference, double[] ascending)
+    {
+        var interval = Resampling.Middle(ascending);
+        // One is added to each side: a probability is never found to be zero by drawing.
+        var p = Math.Min(1, 2.0 * (Math.Min(ascending.Count(static m => m <= 0), ascending.Count(static m => m >= 0)) + 1) / (ascending.Length + 1));
+        return new(difference, interval, p, p < Level && (interval.Low > 0 || interval.High < 0));
     }
 
     private static string Probability(double p) => p < 0.0001 ? "p < 0.0001" : FormattableString.Invariant($"p = {p:0.####}");
