@@ -58,7 +58,10 @@ internal static class ModelReport
                 (_, { Labels: { } labels }) => figures with { Accuracy = (double)own.Count(labels.IsRight) / own.Length, LogLoss = own.Average(i => labels.Loss[i]) },
                 (_, { LabelSets: { } sets }) => figures with
                 {
-                    LogLoss = own.Average(i => sets.Loss[i]), SubsetAccuracy = decisions!.SubsetAccuracy(own), HammingLoss = decisions.HammingLoss(own), MacroF1 = decisions.Count(own).Macro().F1,
+                    LogLoss = own.Average(i => sets.Loss[i]),
+                    SubsetAccuracy = decisions!.SubsetAccuracy(own),
+                    HammingLoss = decisions.HammingLoss(own),
+                    MacroF1 = decisions.Count(own).Macro().F1,
                 },
                 (_, { Numbers: var numbers }) => figures with { Mae = own.Average(numbers!.AbsoluteError), Rmse = Math.Sqrt(own.Average(i => numbers.Residual(i) * numbers.Residual(i))) },
             };

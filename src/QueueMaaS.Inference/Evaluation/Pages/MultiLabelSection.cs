@@ -29,7 +29,7 @@ internal static class MultiLabelSection
         RankCurves? Curves(int label) => curves.TryGetValue(label, out var known) ? known : curves[label] = MultiLabel.Curves(predictions, label);
         RankedLabel[] ranked = [.. figures.Labels.Index().Select(static label => new RankedLabel(label.Index, label.Item.Name, label.Item.RocAuc, label.Item.PrAuc))];
         html.Append("<div class=\"charts\">");
-        EvaluationCharts.Reliability(html, "Reliability: share that is true by probability", "probability of a label", "share that is true", figures.Calibration.Bins);
+        EvaluationCharts.Reliability(html, "Reliability: share true by probability", "probability of a label", "share that is true", figures.Calibration.Bins);
         EvaluationCharts.Roc(html, ranked, Curves);
         EvaluationCharts.PrecisionRecall(html, ranked, Curves);
         html.Append("</div><h3>Labels</h3>");
