@@ -19,6 +19,8 @@ public sealed record SweepInput
     public int? Concurrency { get; init; }
     /// <summary>How often a trial is tried in all, 1 to 20. Default 3.</summary>
     public int? TrialAttempts { get; init; }
+    /// <summary>True: the checkpoints of all trials are kept after the end, so that any of them can be registered. Default false: those of the best one are.</summary>
+    public bool KeepCheckpoints { get; init; }
 }
 
 /// <summary>What a sweep varies, and how.</summary>

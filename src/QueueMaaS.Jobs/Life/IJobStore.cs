@@ -43,6 +43,9 @@ public interface IJobStore : IJobEvents
     /// <summary>Adds an event to the job's history, such as a stored checkpoint; false when the claim no longer stands. A paused job's last claim may still add some until it is resumed.</summary>
     Task<bool> RecordAsync(JobClaim claim, JobReport report, CancellationToken cancellationToken);
 
+    /// <summary>Adds events to the histories of a running job's ended children, by their ids; false when the job's claim no longer stands. Children that have not ended are left out.</summary>
+    Task<bool> RecordOnChildrenAsync(JobClaim claim, IReadOnlyDictionary<string, JobReport> reports, CancellationToken cancellationToken);
+
     /// <summary>Holds a job that waits, or a training that runs; answers the job as it now is, null if unknown.</summary>
     Task<JobRecord?> PauseAsync(string tenant, string id, string by, CancellationToken cancellationToken);
 

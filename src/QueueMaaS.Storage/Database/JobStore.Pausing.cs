@@ -18,6 +18,16 @@ public sealed partial class JobStore
         return job is not null;
     }, cancellationToken);
 
+    public Task<bool> RecordOnChildrenAsync(JobClaim claim, IReadOnlyDictionary<string, JobReport> reports, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
+    {
+        await RowLocks.TakeAsync(context, [claim.Id, .. reports.Keys], waits: true, cancellationToken);
+        if (!await context.Jobs.AnyAsync(row => row.Id == claim.Id && row.Fence == claim.Fence && row.State == JobState.Running, cancellationToken))
+            return false;
+        foreach (var child in await context.Jobs.Where(row => row.ParentId == claim.Id && reports.Keys.Contains(row.Id) && Final.Contains(row.State)).ToListAsync(cancellationToken))
+            changes.Report(child, reports[child.Id]);
+        return true;
+    }, cancellationToken);
+
     public Task<IReadOnlyList<JobEvent>> EventsOfTypeAsync(string id, string type, CancellationToken cancellationToken) => _database.ReadAsync<IReadOnlyList<JobEvent>>(
         async context => [.. (await context.Events.Where(e => e.JobId == id && e.Type == type).OrderBy(e => e.Sequence).ToListAsync(cancellationToken)).Select(e => e.ToEvent())],
         cancellationToken);

@@ -15,12 +15,24 @@ internal sealed partial class JobCheckpoints(IJobEvents jobs, IArtifactStore art
 {
     public const string EventType = "checkpoint";
 
+    /// <summary>The type of the event that says which checkpoints of an ended job are no more.</summary>
+    public const string RemovedType = "checkpointsRemoved";
+
     /// <summary>The checkpoints that are kept, oldest first.</summary>
     public async Task<IReadOnlyList<TrainingCheckpoint>> ListAsync(string jobId, CancellationToken cancellationToken)
     {
         var kept = new List<TrainingCheckpoint>();
-        foreach (var e in await jobs.EventsOfTypeAsync(jobId, EventType, cancellationToken))
+        var stored = await jobs.EventsOfTypeAsync(jobId, EventType, cancellationToken);
+        var removed = stored.Count == 0 ? [] : await jobs.EventsOfTypeAsync(jobId, RemovedType, cancellationToken);
+        foreach (var e in stored.Concat(removed).OrderBy(static e => e.Sequence))
         {
+            if (e.Type == RemovedType)
+            {
+                var gone = e.Data!.Value.Deserialize<RemovedCheckpoints>(QueueMaaSJson.Relaxed)!.Ids;
+                kept.RemoveAll(k => gone.Contains(k.Id, StringComparer.Ordinal));
+                continue;
+            }
+
             var checkpoint = JsonSerializer.Deserialize<TrainingCheckpoint>(e.Data!.Value, QueueMaaSJson.Relaxed)! with { CreatedAt = e.At };
             // A step that was repeated after an interruption is stored under the same name again.
             kept.RemoveAll(k => checkpoint.Removed?.Contains(k.Id, StringComparer.Ordinal) == true || k.Id == checkpoint.Id);
@@ -85,6 +97,29 @@ internal sealed partial class JobCheckpoints(IJobEvents jobs, IArtifactStore art
         LogStored(logger, attempt.Job.Id, file.Snapshot.Id, artifact.Bytes);
     }
 
+    /// <summary>Removes the checkpoints of a running job's ended children. The files go first: whoever is interrupted between them and the events does it again.</summary>
+    /// <returns>How many there were, and their bytes.</returns>
+    /// <exception cref="OperationCanceledException">The job is no longer this attempt's.</exception>
+    public async Task<(int Count, long Bytes)> RemoveOfChildrenAsync(IJobStore store, JobRecord job, IEnumerable<string> children, string reason, CancellationToken cancellationToken)
+    {
+        var reports = new Dictionary<string, JobReport>(StringComparer.Ordinal);
+        var (count, bytes) = (0, 0L);
+        foreach (var child in children)
+        {
+            var kept = await ListAsync(child, cancellationToken);
+            if (kept.Count == 0)
+                continue;
+            foreach (var checkpoint in kept)
+                await artifacts.DeleteAsync(checkpoint.Artifact, cancellationToken);
+            (count, bytes) = (count + kept.Count, bytes + kept.Sum(static c => c.Bytes));
+            reports[child] = new(RemovedType, JsonSerializer.Serialize(new RemovedCheckpoints([.. kept.Select(static c => c.Id)], reason), QueueMaaSJson.Relaxed), Announce: false);
+        }
+
+        if (reports.Count > 0 && !await store.RecordOnChildrenAsync(job.Claim, reports, cancellationToken))
+            throw new OperationCanceledException($"The claim on job {job.Id} no longer stands.");
+        return (count, bytes);
+    }
+
     private async Task<Artifact> PutAsync(string jobId, CheckpointFile file)
     {
         var path = Path.Combine(Path.GetTempPath(), $"queuemaas-checkpoint-{Guid.NewGuid():n}");
@@ -119,3 +154,6 @@ internal sealed partial class JobCheckpoints(IJobEvents jobs, IArtifactStore art
     [LoggerMessage(Level = LogLevel.Warning, Message = "Job {JobId}: checkpoint {Checkpoint} cannot be read ({Reason}); an earlier one is tried")]
     private static partial void LogUnreadable(ILogger logger, string jobId, string checkpoint, string reason);
 }
+
+/// <summary>Which checkpoints of a job are no more, and why.</summary>
+internal sealed record RemovedCheckpoints(IReadOnlyList<string> Ids, string Reason);

@@ -93,7 +93,7 @@ internal sealed class TrainingJobExecutor(
         var resume = attempt.BatchDivisor > 1 ? null : await checkpoints.FindLatestAsync(job.Id, cancellationToken);
         // Between two epochs a state does not count in batches, so a trial goes on from its earlier rung whatever their size.
         if (resume is null && input.Trial?.From is { } from)
-            resume = await checkpoints.FindLatestAsync(from, cancellationToken) ?? throw new ProblemException(ProblemCodes.CheckpointNotFound, $"The trial was to go on from the latest checkpoint of job `{from}`, which cannot be read. Requeue that job first.", ("jobId", from));
+            resume = await checkpoints.FindLatestAsync(from, cancellationToken) ?? throw new ProblemException(ProblemCodes.CheckpointNotFound, $"The trial was to go on from the latest checkpoint of job `{from}`, which cannot be read, or was removed when the sweep ended. Requeue that job first, or submit the sweep again.", ("jobId", from));
         // A training that goes on keeps to the version that it began with.
         var dataset = await datasets.RequireAsync(job.Tenant, resume?.Dataset ?? input.Dataset, cancellationToken);
         var reference = $"{dataset.Name}@{dataset.Version}";

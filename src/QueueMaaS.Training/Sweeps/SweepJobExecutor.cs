@@ -6,6 +6,7 @@ using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Submission;
+using QueueMaaS.Training.Checkpoints;
 
 namespace QueueMaaS.Training.Sweeps;
 
@@ -14,7 +15,7 @@ namespace QueueMaaS.Training.Sweeps;
 /// it sleeps until one of its children changes. It may die and be taken over at any point: what was handed out stands in the children, whose ids are those of their trials, and what
 /// asha decided stands in the job's history before it is carried out.
 /// </summary>
-internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, IDatasetCatalog datasets, IJobSignals signals, TimeProvider time) : IJobExecutor
+internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, IDatasetCatalog datasets, JobCheckpoints checkpoints, IJobSignals signals, TimeProvider time) : IJobExecutor
 {
     public const string DecisionType = "decision";
     private const double DefaultFailedShare = 0.5;
@@ -226,12 +227,23 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         throw new ProblemException(ProblemCodes.SweepFailed, $"The best trial's model could not be registered: {cause?.Message ?? $"job `{lost.Id}` has ended as {lost.State.ToString().ToLowerInvariant()}."}", ("jobId", lost.Id), ("cause", cause));
     }
 
-    private static async Task<SweepOutput> EndAsync(JobAttempt attempt, SweepPlan plan, SweepStanding standing, JobRecord registered, CancellationToken cancellationToken)
+    /// <summary>Removes the checkpoints of trials that were not the best: nothing goes on from them any more. Those of a sweep that fails or is cancelled stay, since it may be requeued.</summary>
+    private async Task RemoveCheckpointsAsync(JobAttempt attempt, SweepStanding standing, SweepTrial best, CancellationToken cancellationToken)
+    {
+        var others = standing.Jobs.Where(entry => entry.Key.Trial != best.Trial && entry.Value.State.IsFinal()).Select(static entry => entry.Value.Id);
+        var (count, bytes) = await checkpoints.RemoveOfChildrenAsync(store, attempt.Job, others, $"Trial {best.Trial} of the sweep was better.", cancellationToken);
+        if (count > 0)
+            await attempt.LogAsync("info", $"Removed {count} checkpoints of other trials, {bytes} bytes. Set keepCheckpoints to keep them.", cancellationToken);
+    }
+
+    private async Task<SweepOutput> EndAsync(JobAttempt attempt, SweepPlan plan, SweepStanding standing, JobRecord registered, CancellationToken cancellationToken)
     {
         var training = JsonSerializer.Deserialize<TrainingOutput>(registered.Output!, QueueMaaSJson.Relaxed)!;
         var best = standing.Best!;
         await attempt.ReportAsync(Progress(plan, standing), cancellationToken);
         await attempt.LogAsync("info", $"Trial {best.Trial} is the best of {plan.Points.Count} with {standing.Metric} {best.Metric:R}: registered as {training.Model}@{training.Version}.", cancellationToken);
+        if (!plan.Input.KeepCheckpoints)
+            await RemoveCheckpointsAsync(attempt, standing, best, cancellationToken);
         return new()
         {
             Model = training.Model,

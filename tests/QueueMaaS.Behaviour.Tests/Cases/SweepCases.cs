@@ -37,11 +37,69 @@ public abstract class SweepCases(ServiceFixture service)
         var asked = await service.Api.SubmitAsync(QueueMaaSClient.Inference(new InferenceInput { Model = "grid-best", Row = JsonElement.Parse("""{"x":3,"colour":"red"}""") }), cancellationToken: Cancel);
         Requests.Output<InferenceOutput>(await service.Api.WaitAsync(asked.Id, Cancel)).Labels!.Count.ShouldBe(1);
 
-        // A trial is a training like any other: it has figures, and a checkpoint.
+        // A trial is a training like any other: it has figures.
         var trial = await service.Api.GetAsync(board.Trials[^1].Job!, Cancel);
         (trial.Kind, trial.State).ShouldBe((JobKind.Training, JobState.Succeeded));
         (await service.Http.GetFromJsonAsync<JsonElement>($"v1/jobs/{trial.Id}/metrics", Cancel)).GetProperty("epochs").GetArrayLength().ShouldBe(3);
-        (await service.Http.GetFromJsonAsync<IReadOnlyList<TrainingCheckpoint>>($"v1/jobs/{trial.Id}/checkpoints", QueueMaaSJson.Relaxed, Cancel))!.Select(c => c.Id).ShouldBe(["epoch-3"]);
+    }
+
+    [Theory]
+    [InlineData("grid", "\"space\":{\"learningRate\":{\"logUniform\":[0.0001,0.01],\"points\":3}}")]
+    [InlineData("asha", "\"trials\":4,\"seed\":2,\"space\":{\"learningRate\":{\"logUniform\":[0.0001,0.05]}}")]
+    public async Task Checkpoints_of_all_but_the_best_trial_go_when_the_sweep_has_succeeded(string method, string search)
+    {
+        await UploadAsync($"sweep-losers-{method}");
+        var job = await SubmitAsync($$$"""{"training":{"dataset":"sweep-losers-{{{method}}}","epochs":3},"search":{"method":"{{{method}}}",{{{search}}}},"register":"losers-{{{method}}}"}""");
+        var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+        var best = output.Best.Job!;
+        foreach (var trial in (await LeaderboardAsync(job.Id)).Trials.Where(t => t.Job is not null && t.Trial != output.Best.Trial))
+        {
+            (await CheckpointsAsync(trial.Job!)).ShouldBeEmpty(trial.Job);
+            var stored = (await HistoryAsync(trial.Job!)).Where(e => e.Type == "checkpoint").Select(e => e.Data!.Value.Deserialize<TrainingCheckpoint>(QueueMaaSJson.Relaxed)!).ToList();
+            stored.ShouldNotBeEmpty();
+            foreach (var checkpoint in stored)
+                (await service.Http.GetAsync($"v1/artifacts/{checkpoint.Artifact}", Cancel)).StatusCode.ShouldBe(System.Net.HttpStatusCode.NotFound);
+            var removed = (await HistoryAsync(trial.Job!)).Single(e => e.Type == "checkpointsRemoved").Data!.Value;
+            removed.GetProperty("reason").GetString()!.ShouldContain($"Trial {output.Best.Trial}");
+            using var registering = await service.Http.PostAsync($"v1/jobs/{trial.Job}/checkpoints/{stored[^1].Id}/register", Requests.Json("{}"), Cancel);
+            (await Requests.ProblemAsync(registering)).Code.ShouldBe(ProblemCodes.CheckpointNotFound);
+        }
+
+        var kept = (await CheckpointsAsync(best)).ShouldHaveSingleItem();
+        (await service.Http.GetAsync($"v1/artifacts/{kept.Artifact}", Cancel)).IsSuccessStatusCode.ShouldBeTrue();
+        using var again = await service.Http.PostAsync($"v1/jobs/{best}/checkpoints/{kept.Id}/register", Requests.Json($$"""{"model":"losers-again-{{method}}"}"""), Cancel);
+        again.IsSuccessStatusCode.ShouldBeTrue(await again.Content.ReadAsStringAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Checkpoints_stay_where_the_sweep_says_so_or_fails_and_may_be_requeued()
+    {
+        await UploadAsync("sweep-keepers");
+        const string Space = """{"network":{"values":[[{"type":"linear"}],[{"type":"linear","out":7}],[{"type":"linear","out":2}]]}}""";
+        var keeping = await SubmitAsync($$"""{"training":{"dataset":"sweep-keepers","epochs":2},"search":{"method":"grid","space":{{Space}}},"keepCheckpoints":true,"register":"keepers"}""");
+        Requests.Output<SweepOutput>(await service.Api.WaitAsync(keeping.Id, Cancel));
+        foreach (var trial in (await LeaderboardAsync(keeping.Id)).Trials.Where(t => t.Metric is not null))
+            (await CheckpointsAsync(trial.Job!)).Select(c => c.Id).ShouldBe(["epoch-2"]);
+
+        // A failed sweep keeps them; when it is requeued, what has been trained is not trained again.
+        var failing = await SubmitAsync($$"""{"training":{"dataset":"sweep-keepers","epochs":2},"search":{"method":"grid","space":{{Space}}},"maxFailedShare":0.1,"concurrency":1,"register":"keepers"}""");
+        (await service.Api.WaitAsync(failing.Id, Cancel)).State.ShouldBe(JobState.Failed);
+        (await CheckpointsAsync($"{failing.Id}:trial-0001")).Select(c => c.Id).ShouldBe(["epoch-2"]);
+        using (var requeued = await service.Http.PostAsync($"v1/jobs/{failing.Id}/requeue", null, Cancel))
+            requeued.IsSuccessStatusCode.ShouldBeTrue();
+        (await service.Api.WaitAsync(failing.Id, Cancel)).State.ShouldBe(JobState.Failed);
+        (await CheckpointsAsync($"{failing.Id}:trial-0001")).Select(c => c.Id).ShouldBe(["epoch-2"]);
+
+        // A single trial of a sweep that has ended is not trained for nobody: it says so, and the best one's state stays.
+        var succeeded = await SubmitAsync($$"""{"training":{"dataset":"sweep-keepers","epochs":2},"search":{"method":"grid","space":{{Space}}},"register":"keepers"}""");
+        var best = Requests.Output<SweepOutput>(await service.Api.WaitAsync(succeeded.Id, Cancel)).Best.Trial;
+        var trial2 = $"{succeeded.Id}:trial-0002";
+        using (var retried = await service.Http.PostAsync($"v1/jobs/{trial2}/requeue", null, Cancel))
+            retried.IsSuccessStatusCode.ShouldBeTrue();
+        var error = (await service.Api.WaitAsync(trial2, Cancel)).Error!;
+        (error.Code, error.Message).ShouldBe((ProblemCodes.DependencyFailed, $"The sweep `{succeeded.Id}` that this trial belongs to has ended."));
+        (await service.Api.GetAsync(succeeded.Id, Cancel)).State.ShouldBe(JobState.Succeeded);
+        (await CheckpointsAsync($"{succeeded.Id}:trial-{best:0000}")).ShouldNotBeEmpty();
     }
 
     [Fact]
@@ -223,6 +281,9 @@ public abstract class SweepCases(ServiceFixture service)
     private Task<Job> SubmitAsync(string input) => service.Api.SubmitAsync(new JobSubmission { Kind = JobKind.Sweep, Input = JsonElement.Parse(input) }, cancellationToken: Cancel);
 
     private async Task<SweepLeaderboard> LeaderboardAsync(string id, string query = "") => (await service.Http.GetFromJsonAsync<SweepLeaderboard>($"v1/jobs/{id}/leaderboard{query}", QueueMaaSJson.Relaxed, Cancel))!;
+
+    private async Task<IReadOnlyList<TrainingCheckpoint>> CheckpointsAsync(string job) =>
+        (await service.Http.GetFromJsonAsync<IReadOnlyList<TrainingCheckpoint>>($"v1/jobs/{job}/checkpoints", QueueMaaSJson.Relaxed, Cancel))!;
 
     private async Task<IReadOnlyList<JobEvent>> HistoryAsync(string id) => (await service.Http.GetFromJsonAsync<IReadOnlyList<JobEvent>>($"v1/jobs/{id}/history?limit=1000", QueueMaaSJson.Relaxed, Cancel))!;
 }
