@@ -1,6 +1,6 @@
 """What the examples share: a service to talk to, and its HTTP API with nothing but Python's standard library.
 
-Uses the service at QUEUEMAAS_URL; where that is not set, starts one of its own (all roles, a folder of its own) and stops it at the end.
+Uses the service at QUEUEMAAS_URL; where that is not set, starts one of its own (all roles, a folder of its own) and stops it at the end. Reports go to QUEUEMAAS_REPORTS, else to reports/ beside this file.
 """
 import contextlib
 import json
@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-REPORTS = pathlib.Path(__file__).resolve().parent / "reports"
+REPORTS = pathlib.Path(os.environ.get("QUEUEMAAS_REPORTS") or pathlib.Path(__file__).resolve().parent / "reports")
 
 
 class Service:
@@ -61,7 +61,7 @@ class Service:
         return job["output"] | {"job": job_id}
 
     def report(self, evaluation, name):
-        REPORTS.mkdir(exist_ok=True)
+        REPORTS.mkdir(parents=True, exist_ok=True)
         path = REPORTS / f"{name}.html"
         path.write_bytes(self.call("GET", f"/v1/jobs/{evaluation['job']}/report", raw=True))
         print(f"report: {path}")

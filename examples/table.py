@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A table: who earns more than 50,000 a year, from census-like people that this script makes up.
 
-    python3 examples/table.py
+    python3 examples/table.py [--people 10000] [--epochs 60]
 
 Trains with the recipe `tabular-default` behind a gate, asks about a person, has the model's traffic watched, and writes the evaluation's page.
 """
+import argparse
 import csv
 import io
 import math
@@ -43,16 +44,20 @@ def table(draw, count):
 
 
 def main():
+    options = argparse.ArgumentParser(description="Who earns more than 50,000 a year, from census-like people that are made up.")
+    options.add_argument("--people", type=int, default=10_000, help="how many, a fifth of them to test with")
+    options.add_argument("--epochs", type=int, help="at most (default: the recipe's)")
+    options = options.parse_args()
     draw, archive = random.Random(7), io.BytesIO()
     with zipfile.ZipFile(archive, "w") as files:
-        files.writestr("train.csv", table(draw, 8000))
-        files.writestr("test.csv", table(draw, 2000))
+        files.writestr("train.csv", table(draw, options.people - options.people // 5))
+        files.writestr("test.csv", table(draw, options.people // 5))
     with queuemaas.service() as service:
         service.upload("census", archive.getvalue())
         trained = service.run("training", {
             "model": "income", "dataset": "census", "recipe": "tabular-default", "deploy": "production",
             "gate": {"metrics": [{"metric": "accuracy", "atLeast": 0.75, "dataset": "census", "split": "test"}], "latency": {"p99Ms": 100}},
-            "monitor": {"windowSeconds": 600}}, "training")
+            "monitor": {"windowSeconds": 600}} | ({"epochs": options.epochs} if options.epochs else {}), "training")
         print(f"  {trained['model']}@{trained['version']} after epoch {trained['epoch']} of {len(trained['history'])}")
         decision = service.wait(trained["promotion"], "gate")
         print(f"  {decision['outcome']}: {decision['reason']}")

@@ -1,0 +1,51 @@
+using System.Diagnostics;
+using QueueMaaS.Behaviour.Tests.Setup;
+using QueueMaaS.Contracts;
+
+namespace QueueMaaS.Behaviour.Tests;
+
+/// <summary>The worked examples, as a reader runs them: another program, in Python, over HTTP.</summary>
+[Collection("embedded")]
+public sealed class ExampleTests(EmbeddedService service)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_table_example_trains_passes_its_gate_answers_and_writes_its_report()
+    {
+        var reports = Directory.CreateTempSubdirectory("queuemaas-reports-");
+        try
+        {
+            var start = new ProcessStartInfo("python3", [Path.Combine(Node.RepositoryRoot(), "examples", "table.py"), "--people", "1500", "--epochs", "8"])
+            {
+                WorkingDirectory = reports.FullName,
+                UseShellExecute = false,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            start.Environment["QUEUEMAAS_URL"] = service.Http.BaseAddress!.ToString();
+            start.Environment["QUEUEMAAS_REPORTS"] = reports.FullName;
+            start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
+            start.Environment.Remove("QUEUEMAAS_API_KEY");
+            using var process = Process.Start(start)!;
+            var (told, errors) = (process.StandardOutput.ReadToEndAsync(Cancel), process.StandardError.ReadToEndAsync(Cancel));
+            await process.WaitForExitAsync(Cancel);
+            process.ExitCode.ShouldBe(0, await told + await errors);
+            (await told).ShouldSatisfyAllConditions(
+                text => text.ShouldContain("data set census@1: {'train': 1200, 'test': 300}"),
+                text => text.ShouldContain("gate: done"),
+                text => text.ShouldContain("  promoted: "),
+                text => text.ShouldContain("baseline of the drift monitor: done"),
+                text => text.ShouldContain("on 300 people"));
+
+            var report = await File.ReadAllTextAsync(Path.Combine(reports.FullName, "table.html"), Cancel);
+            foreach (var part in (string[])["<h1>Evaluation of income@1</h1>", "300 items of the split <b>test</b> of data set <b>census@1</b>", "<h3>By education</h3>", "<b>tabular-default@1</b>", ">Precision over recall</text>", "</html>"])
+                report.ShouldContain(part);
+            (await service.Api.GetModelAsync("income@production", Cancel)).Metrics!["validationAccuracy"].ShouldBeGreaterThan(0.75);
+        }
+        finally
+        {
+            reports.Delete(recursive: true);
+        }
+    }
+}
