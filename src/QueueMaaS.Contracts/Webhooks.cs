@@ -8,7 +8,10 @@ public sealed record WebhookEndpointDefinition
     /// <summary>An http or https address. Private, loopback and link-local addresses are refused unless the service is configured to allow them.</summary>
     public required string Url { get; init; }
 
-    /// <summary>The signing secret, <c>whsec_</c> + base64 of 24 to 64 bytes. Default: one is made, and shown once.</summary>
+    /// <summary>How requests are signed. Default: as the secret says, else <c>hmac</c>. Of an endpoint that there is, <c>rotate</c> changes it.</summary>
+    public WebhookSignatureKind? Signature { get; init; }
+
+    /// <summary>The signing secret, <c>whsec_</c> + base64 of 24 to 64 bytes; for <c>ed25519</c> the private key, <c>whsk_</c> + base64 of its 32 bytes, or of 64 with the public key after them. Default: one is made; a <c>whsec_</c> secret is shown once, a private key never.</summary>
     public string? Secret { get; init; }
 
     /// <summary>Which events it gets: <c>job.started</c>, <c>job.progress</c>, <c>job.log</c>, <c>job.completed</c>, <c>group.completed</c>, <c>model.promoted</c>, <c>model.refused</c>, <c>model.rollout</c>, <c>model.rolledBack</c>, <c>model.drift</c>. Default: <c>job.completed</c> and <c>group.completed</c>.</summary>
@@ -55,14 +58,35 @@ public sealed record WebhookEndpointView
     public string? DisabledReason { get; init; }
     /// <summary>Since when every try has failed.</summary>
     public DateTimeOffset? FailingSince { get; init; }
-    /// <summary>The new signing secret; only in the answer that made it.</summary>
+    /// <summary>How requests are signed.</summary>
+    public required WebhookSignatureKind Signature { get; init; }
+    /// <summary>ed25519: the public keys to verify with, the newest first; while one is replaced, each request has a signature by each.</summary>
+    public IReadOnlyList<WebhookPublicKey>? PublicKeys { get; init; }
+    /// <summary>The new signing secret of HMAC; only in the answer that made it.</summary>
     public string? Secret { get; init; }
 }
+
+/// <summary>How a request is signed (Standard Webhooks 1.0.0).</summary>
+public enum WebhookSignatureKind
+{
+    /// <summary>HMAC-SHA256 (<c>v1,</c>): both sides have the secret.</summary>
+    Hmac,
+    /// <summary>ed25519 (<c>v1a,</c>): the service has the private key, receivers the public one.</summary>
+    Ed25519,
+}
+
+/// <summary>A key that receivers verify with.</summary>
+/// <param name="Key"><c>whpk_</c> + base64 of 32 bytes.</param>
+/// <param name="Until">Until when requests are signed with its private key; left out for the one that stays.</param>
+public sealed record WebhookPublicKey(string Key, DateTimeOffset? Until);
 
 /// <summary>Asks for a new signing secret (<c>POST /v1/webhook-endpoints/{id}/rotate</c>).</summary>
 public sealed record RotateSecretRequest
 {
-    /// <summary>The new secret. Default: one is made.</summary>
+    /// <summary>How requests are signed from now on. Default: as the new secret says, else as before.</summary>
+    public WebhookSignatureKind? Signature { get; init; }
+
+    /// <summary>The new secret or private key. Default: one is made.</summary>
     public string? Secret { get; init; }
 
     /// <summary>For how many hours requests are signed with the old ones too, 0 to 720. Default 24.</summary>

@@ -14,6 +14,31 @@ public sealed class WebhookTests
         WebhookSignature.Sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", At, Body)
             .ShouldBe("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 
+    // The key is that of RFC 8032, 7.1, test 1.
+    [Fact]
+    public void A_signing_key_has_the_public_key_of_the_standards_test_vector_and_comes_in_both_forms()
+    {
+        var (seed, known) = (Convert.FromHexString("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"), Convert.FromHexString("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"));
+        var (alone, whole) = ($"whsk_{Convert.ToBase64String(seed)}", $"whsk_{Convert.ToBase64String([.. seed, .. known])}");
+
+        WebhookSigningKey.PublicKeyOf(alone).ShouldBe($"whpk_{Convert.ToBase64String(known)}");
+        WebhookSigningKey.PublicKeyOf(whole).ShouldBe($"whpk_{Convert.ToBase64String(known)}");
+        // Ed25519 is deterministic, so both forms give one signature; it was computed with Node's crypto.
+        WebhookSigningKey.Sign(alone, "msg_1", At, Body).ShouldBe(WebhookSigningKey.Sign(whole, "msg_1", At, Body));
+        WebhookSigningKey.Sign(alone, "msg_1", At, Body).ShouldBe("v1a,9R51FvFauxjqIc6hSozSE339O2Fke3xc0nsxhGiPk/kZfMkkMQOlUEgS+zteZmB8WjIzSChY1/lZ0uvG/8M4Dg==");
+    }
+
+    [Fact]
+    public void Keys_of_another_form_are_refused()
+    {
+        var key = WebhookSigningKey.New();
+        WebhookSigningKey.IsKey(key).ShouldBeTrue();
+        var bytes = Convert.FromBase64String(key[5..]);
+        bytes[40] ^= 1;
+        foreach (var wrong in (string?[])[null, "", "whsk_", "whsk_!", "whsk_c2hvcnQ=", key["whsk_".Length..], $"whsk_{Convert.ToBase64String(bytes)}", WebhookSignature.NewSecret()])
+            WebhookSigningKey.IsKey(wrong).ShouldBeFalse(wrong);
+    }
+
     [Fact]
     public void A_changed_body_an_old_timestamp_and_another_secret_are_refused()
     {

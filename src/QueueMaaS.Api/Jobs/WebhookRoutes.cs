@@ -18,7 +18,7 @@ internal static class WebhookRoutes
     public static void MapWebhooks(this IEndpointRouteBuilder routes)
     {
         var endpoints = routes.MapGroup("/v1/webhook-endpoints").WithTags("Webhooks").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
-        endpoints.MapPost("", CreateAsync).Accepts<WebhookEndpointDefinition>("application/json").Produces<WebhookEndpointView>(StatusCodes.Status201Created).WithSummary("Make a webhook endpoint").WithDescription("The answer shows the signing secret; no other does.");
+        endpoints.MapPost("", CreateAsync).Accepts<WebhookEndpointDefinition>("application/json").Produces<WebhookEndpointView>(StatusCodes.Status201Created).WithSummary("Make a webhook endpoint").WithDescription("The answer shows the signing secret; no other does. With `signature` `ed25519` it shows the public key, as every other does, and the private key never leaves the service.");
         endpoints.MapGet("", ListAsync).Produces<IReadOnlyList<WebhookEndpointView>>().WithSummary("List webhook endpoints");
         endpoints.MapGet("{id}", GetAsync).Produces<WebhookEndpointView>().WithSummary("Get a webhook endpoint");
         endpoints.MapPut("{id}", ReplaceAsync).Accepts<WebhookEndpointDefinition>("application/json").Produces<WebhookEndpointView>().WithSummary("Replace a webhook endpoint").WithDescription("`\"disabled\":false` lets one go on that was disabled. Its secret stays, unless one is given.");
@@ -34,27 +34,30 @@ internal static class WebhookRoutes
     {
         var definition = await ReadAsync<WebhookEndpointDefinition>(request, cancellationToken);
         var now = time.GetUtcNow();
-        var secret = definition.Secret ?? WebhookSignature.NewSecret();
+        var secret = SecretOf(definition.Secret, definition.Signature, WebhookSignatureKind.Hmac);
         var endpoint = new WebhookEndpoint { Id = $"we_{Ulid.NewUlid(now)}", Tenant = caller.Tenant, Url = "", Events = "", Secrets = Secrets([new EndpointSecret(secret, null)]), CreatedAt = now };
         Apply(endpoint, definition, targets, now);
         await store.PutEndpointAsync(endpoint, cancellationToken);
-        return Results.Created($"/v1/webhook-endpoints/{endpoint.Id}", Show(endpoint) with { Secret = secret });
+        return Results.Created($"/v1/webhook-endpoints/{endpoint.Id}", Show(endpoint, now) with { Secret = Shown(secret) });
     }
 
-    private static async Task<IReadOnlyList<WebhookEndpointView>> ListAsync(Caller caller, IWebhookStore store, CancellationToken cancellationToken) =>
-        [.. (await store.EndpointsAsync(caller.Tenant, cancellationToken)).Select(Show)];
+    private static async Task<IReadOnlyList<WebhookEndpointView>> ListAsync(Caller caller, IWebhookStore store, TimeProvider time, CancellationToken cancellationToken) =>
+        [.. (await store.EndpointsAsync(caller.Tenant, cancellationToken)).Select(endpoint => Show(endpoint, time.GetUtcNow()))];
 
-    private static async Task<WebhookEndpointView> GetAsync(Caller caller, string id, IWebhookStore store, CancellationToken cancellationToken) => Show(await FindAsync(caller, id, store, cancellationToken));
+    private static async Task<WebhookEndpointView> GetAsync(Caller caller, string id, IWebhookStore store, TimeProvider time, CancellationToken cancellationToken) =>
+        Show(await FindAsync(caller, id, store, cancellationToken), time.GetUtcNow());
 
     private static async Task<WebhookEndpointView> ReplaceAsync(Caller caller, string id, HttpRequest request, IWebhookStore store, IWebhookTargetPolicy targets, TimeProvider time, CancellationToken cancellationToken)
     {
         var endpoint = await FindAsync(caller, id, store, cancellationToken);
         var definition = await ReadAsync<WebhookEndpointDefinition>(request, cancellationToken);
         Apply(endpoint, definition, targets, time.GetUtcNow());
+        if (definition.Secret is null && definition.Signature is { } kind && kind != KindOf(endpoint))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"The endpoint is signed by `{Name(KindOf(endpoint))}`. POST /v1/webhook-endpoints/{id}/rotate with `signature` changes that, and for a while signs both ways.", ("path", "signature"));
         if (definition.Secret is { } secret)
             endpoint.Secrets = Secrets([new EndpointSecret(secret, null)]);
         await store.PutEndpointAsync(endpoint, cancellationToken);
-        return Show(endpoint);
+        return Show(endpoint, time.GetUtcNow());
     }
 
     private static async Task<IResult> DeleteAsync(Caller caller, string id, IWebhookStore store, CancellationToken cancellationToken) =>
@@ -66,14 +69,14 @@ internal static class WebhookRoutes
         var rotation = await ReadAsync<RotateSecretRequest>(request, cancellationToken);
         if (rotation.KeepOldHours is { } hours && !(hours is >= 0 and <= 720))
             throw new ProblemException(ProblemCodes.InvalidValue, "`keepOldHours` must be hours from 0 to 720.", ("path", "keepOldHours"));
-        CheckSecret(rotation.Secret);
+        CheckSecret(rotation.Secret, rotation.Signature);
         var now = time.GetUtcNow();
         var until = now + TimeSpan.FromHours(rotation.KeepOldHours ?? 24);
-        var old = JsonSerializer.Deserialize<EndpointSecret[]>(endpoint.Secrets, QueueMaaSJson.Relaxed)!.Where(secret => secret.Until is null || secret.Until > now);
-        var secret = rotation.Secret ?? WebhookSignature.NewSecret();
+        var old = Holding(endpoint, now);
+        var secret = SecretOf(rotation.Secret, rotation.Signature, KindOf(endpoint));
         endpoint.Secrets = Secrets([new EndpointSecret(secret, null), .. old.Select(known => known with { Until = known.Until < until ? known.Until : until })]);
         await store.PutEndpointAsync(endpoint, cancellationToken);
-        return Show(endpoint) with { Secret = secret };
+        return Show(endpoint, now) with { Secret = Shown(secret) };
     }
 
     private static async Task<IResult> TestAsync(Caller caller, string id, IWebhookStore store, IJobSignals signals, TimeProvider time, CancellationToken cancellationToken)
@@ -105,7 +108,7 @@ internal static class WebhookRoutes
     private static void Apply(WebhookEndpoint endpoint, WebhookEndpointDefinition definition, IWebhookTargetPolicy targets, DateTimeOffset now)
     {
         targets.CheckUrl(definition.Url, "url");
-        CheckSecret(definition.Secret);
+        CheckSecret(definition.Secret, definition.Signature);
         if (definition.Events is { } named && (named.Count == 0 || named.Any(name => !WebhookTypes.All.Contains(name))))
             throw new ProblemException(ProblemCodes.InvalidValue, $"`events` must name some of {string.Join(", ", WebhookTypes.All.Select(name => $"`{name}`"))}, or be left out.", ("path", "events"));
         if (definition.MaxInFlight is < 1 or > 100)
@@ -124,15 +127,35 @@ internal static class WebhookRoutes
             (endpoint.DisabledAt, endpoint.DisabledReason, endpoint.FailingSince) = (null, null, null);
     }
 
-    private static void CheckSecret(string? secret)
+    private static void CheckSecret(string? secret, WebhookSignatureKind? signature)
     {
-        if (secret is not null && !WebhookSignature.IsSecret(secret))
+        if (secret is null)
+            return;
+        var kind = signature ?? (WebhookSigningKey.IsMeantAsKey(secret) ? WebhookSignatureKind.Ed25519 : WebhookSignatureKind.Hmac);
+        if (kind == WebhookSignatureKind.Hmac && !WebhookSignature.IsSecret(secret))
             throw new ProblemException(ProblemCodes.InvalidValue, "`secret` must be `whsec_` and base64 of 24 to 64 bytes.", ("path", "secret"));
+        if (kind == WebhookSignatureKind.Ed25519 && !WebhookSigningKey.IsKey(secret))
+            throw new ProblemException(ProblemCodes.InvalidValue, "`secret` must be an ed25519 private key: `whsk_` and base64 of its 32 bytes, or of 64 with the public key that belongs to it after them.", ("path", "secret"));
     }
+
+    private static string SecretOf(string? given, WebhookSignatureKind? signature, WebhookSignatureKind usual) =>
+        given ?? ((signature ?? usual) == WebhookSignatureKind.Ed25519 ? WebhookSigningKey.New() : WebhookSignature.NewSecret());
+
+    /// <summary>Nobody but the service needs a private key.</summary>
+    private static string? Shown(string secret) => WebhookSigningKey.IsKey(secret) ? null : secret;
+
+    private static EndpointSecret[] Holding(WebhookEndpoint endpoint, DateTimeOffset now) =>
+        [.. JsonSerializer.Deserialize<EndpointSecret[]>(endpoint.Secrets, QueueMaaSJson.Relaxed)!.Where(secret => secret.Until is null || secret.Until > now)];
+
+    /// <summary>That of the newest secret.</summary>
+    private static WebhookSignatureKind KindOf(WebhookEndpoint endpoint) =>
+        WebhookSigningKey.IsKey(JsonSerializer.Deserialize<EndpointSecret[]>(endpoint.Secrets, QueueMaaSJson.Relaxed)![0].Secret) ? WebhookSignatureKind.Ed25519 : WebhookSignatureKind.Hmac;
+
+    private static string Name(WebhookSignatureKind kind) => kind == WebhookSignatureKind.Hmac ? "hmac" : "ed25519";
 
     private static string Secrets(EndpointSecret[] secrets) => JsonSerializer.Serialize(secrets, QueueMaaSJson.Relaxed);
 
-    private static WebhookEndpointView Show(WebhookEndpoint endpoint) => new()
+    private static WebhookEndpointView Show(WebhookEndpoint endpoint, DateTimeOffset now) => new()
     {
         Id = endpoint.Id,
         Url = endpoint.Url,
@@ -145,6 +168,8 @@ internal static class WebhookRoutes
         DisabledAt = endpoint.DisabledAt,
         DisabledReason = endpoint.DisabledReason,
         FailingSince = endpoint.FailingSince,
+        Signature = KindOf(endpoint),
+        PublicKeys = Holding(endpoint, now).Where(static secret => WebhookSigningKey.IsKey(secret.Secret)).Select(static secret => new WebhookPublicKey(WebhookSigningKey.PublicKeyOf(secret.Secret), secret.Until)).ToArray() is { Length: > 0 } keys ? keys : null,
     };
 
     private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken) where T : class

@@ -25,7 +25,7 @@ public sealed class WebhookRequests(IJobStore jobs, IOptions<WebhookOptions> opt
         if ((Activity.Current?.Id ?? delivery.TraceParent) is { } trace)
             request.Headers.Add("traceparent", trace);
         var log = $"{string.Concat(request.Headers.Select(header => $"{header.Key}: {string.Join(", ", header.Value)}\n"))}\n{body}";
-        request.Headers.Add(WebhookSignature.SignatureHeader, string.Join(' ', Secrets(delivery, endpoint, now).Select(secret => WebhookSignature.Sign(secret, delivery.Id, now, body))));
+        request.Headers.Add(WebhookSignature.SignatureHeader, string.Join(' ', Secrets(delivery, endpoint, now).Select(secret => WebhookSigningKey.Sign(secret, delivery.Id, now, body))));
         return (request, log);
     }
 

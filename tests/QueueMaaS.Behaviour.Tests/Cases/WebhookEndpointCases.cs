@@ -30,6 +30,59 @@ public abstract class WebhookEndpointCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task An_endpoint_signed_by_ed25519_shows_its_public_keys_and_is_verified_by_another_implementation_through_rotations()
+    {
+        var (tenant, path) = await NewAsync();
+        var endpoint = await MakeAsync(tenant, new { url = service.Webhooks.Url(path), signature = "ed25519" });
+        (endpoint.Signature, endpoint.Secret).ShouldBe((WebhookSignatureKind.Ed25519, null), "the private key stays where it signs");
+        var first = endpoint.PublicKeys!.ShouldHaveSingleItem();
+        first.Key.ShouldStartWith("whpk_");
+        first.Until.ShouldBeNull();
+        var told = await TestedAsync(tenant, endpoint.Id, path);
+        told.Headers["webhook-signature"].ShouldStartWith("v1a,");
+        (await VerifiedAsync(first.Key, told)).ShouldBe((0, "valid"));
+        (await VerifiedAsync(first.Key, told with { Body = told.Body + " " })).ShouldBe((1, "invalid"));
+
+        // While a key is replaced, either verifies; the API says until when.
+        var rotated = JsonSerializer.Deserialize<WebhookEndpointView>(await PostAsync(tenant, $"v1/webhook-endpoints/{endpoint.Id}/rotate", new { keepOldHours = 1 }), QueueMaaSJson.Relaxed)!;
+        rotated.PublicKeys!.Select(k => k.Until is null).ShouldBe([true, false]);
+        rotated.PublicKeys![1].Key.ShouldBe(first.Key);
+        var shown = await GetAsync(tenant, $"v1/webhook-endpoints/{endpoint.Id}");
+        JsonSerializer.Deserialize<WebhookEndpointView>(shown, QueueMaaSJson.Relaxed)!.PublicKeys!.Select(k => k.Key).ShouldBe(rotated.PublicKeys!.Select(k => k.Key));
+        shown.ShouldNotContain("whsk_");
+        told = await TestedAsync(tenant, endpoint.Id, path);
+        told.Headers["webhook-signature"].Split(' ').Length.ShouldBe(2);
+        foreach (var key in rotated.PublicKeys!)
+            (await VerifiedAsync(key.Key, told)).ShouldBe((0, "valid"));
+
+        // To HMAC and at once: the keys are gone, the secret is shown.
+        var hmac = JsonSerializer.Deserialize<WebhookEndpointView>(await PostAsync(tenant, $"v1/webhook-endpoints/{endpoint.Id}/rotate", new { signature = "hmac", keepOldHours = 0 }), QueueMaaSJson.Relaxed)!;
+        (hmac.Signature, hmac.PublicKeys).ShouldBe((WebhookSignatureKind.Hmac, null));
+        told = await TestedAsync(tenant, endpoint.Id, path);
+        (await VerifiedAsync(rotated.PublicKeys![0].Key, told)).ShouldBe((1, "invalid"));
+        WebhookSignature.Verify(hmac.Secret!, told.Headers["webhook-id"], told.Headers["webhook-timestamp"], told.Headers["webhook-signature"], told.Body, DateTimeOffset.UtcNow).ShouldBeTrue();
+
+        // And back, both for a while: a receiver that knows only one of them is content.
+        var mixed = JsonSerializer.Deserialize<WebhookEndpointView>(await PostAsync(tenant, $"v1/webhook-endpoints/{endpoint.Id}/rotate", new { signature = "ed25519" }), QueueMaaSJson.Relaxed)!;
+        told = await TestedAsync(tenant, endpoint.Id, path);
+        (await VerifiedAsync(mixed.PublicKeys!.Single().Key, told)).ShouldBe((0, "valid"));
+        WebhookSignature.Verify(hmac.Secret!, told.Headers["webhook-id"], told.Headers["webhook-timestamp"], told.Headers["webhook-signature"], told.Body, DateTimeOffset.UtcNow).ShouldBeTrue();
+        foreach (var (method, route, body) in new (HttpMethod, string, object)[]
+        {
+            (HttpMethod.Post, "v1/webhook-endpoints", new { url = service.Webhooks.Url(path), signature = "ed25519", secret = WebhookSignature.NewSecret() }),
+            (HttpMethod.Post, "v1/webhook-endpoints", new { url = service.Webhooks.Url(path), signature = "hmac", secret = "whsk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" }),
+            (HttpMethod.Post, "v1/webhook-endpoints", new { url = service.Webhooks.Url(path), secret = "whsk_c2hvcnQ=" }),
+            (HttpMethod.Post, $"v1/webhook-endpoints/{endpoint.Id}/rotate", new { secret = "whsk_c2hvcnQ=" }),
+            (HttpMethod.Put, $"v1/webhook-endpoints/{endpoint.Id}", new { url = service.Webhooks.Url(path), signature = "hmac" }),
+        })
+        {
+            using var response = await SendAsync(tenant, method, route, body);
+            var problem = await Requests.ProblemAsync(response);
+            (problem.Status, problem.Code).ShouldBe((422, ProblemCodes.InvalidValue), $"{method} {route} {JsonSerializer.Serialize(body)}");
+        }
+    }
+
+    [Fact]
     public async Task A_test_request_can_be_sent_and_the_log_shows_request_and_response_and_replays_it()
     {
         var (tenant, path) = await NewAsync();
@@ -191,6 +244,15 @@ public abstract class WebhookEndpointCases(ServiceFixture service)
             Cancel.ThrowIfCancellationRequested();
         return JsonSerializer.Deserialize<WebhookEndpointView>(await GetAsync(tenant, $"v1/webhook-endpoints/{endpoint}"), QueueMaaSJson.Relaxed)!.DisabledAt is null;
     }
+
+    /// <summary>Has a test request sent, and waits for it.</summary>
+    private async Task<ReceivedWebhook> TestedAsync(string tenant, string endpoint, string path)
+    {
+        await PostAsync(tenant, $"v1/webhook-endpoints/{endpoint}/test", new { });
+        return await service.Webhooks.NextAsync(path);
+    }
+
+    private static Task<(int ExitCode, string Output)> VerifiedAsync(string publicKey, ReceivedWebhook told) => Node.RunAsync("verify-ed25519.mjs", JsonSerializer.Serialize(new { publicKey, headers = told.Headers, body = told.Body }));
 
     private async Task<WebhookEndpointView> MakeAsync(string tenant, object definition) => JsonSerializer.Deserialize<WebhookEndpointView>(await PostAsync(tenant, "v1/webhook-endpoints", definition), QueueMaaSJson.Relaxed)!;
 
