@@ -91,6 +91,33 @@ public abstract class MultiLabelEvaluationCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task An_image_has_the_labels_of_its_folder_and_the_worst_is_shown()
+    {
+        var memory = new MemoryStream();
+        using (var zip = new ZipArchive(memory, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            foreach (var folder in (string[])["train/red|round", "train/red", "test/red|round", "test/red"])
+            {
+                using var entry = zip.CreateEntry($"{folder}/1.png").Open();
+                entry.Write(TestImages.OneShape());
+            }
+        }
+
+        var name = Requests.NewId();
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(TestModels.Constant([1, 1, 2, 2], [1, 2], [2, -2])), "model", "model.onnx" }, { new StringContent("""{"image":{"width":2,"height":2,"channels":1},"labels":["red","round"],"postprocess":{"labels":{"scores":"sigmoid"}}}"""), "pipeline" } };
+        using var response = await service.Http.PutAsync($"v1/models/{name}", form, Cancel);
+        response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+        var job = await SubmitAsync(new EvaluationInput { Model = name, Dataset = await DataAsync(memory.ToArray()) });
+        var output = Requests.Output<EvaluationOutput>(await service.Api.WaitAsync(job.Id, Cancel));
+
+        // It says `red` of everything.
+        (output.Items, output.Model.MultiLabel!.SubsetAccuracy).ShouldBe((2, 0.5));
+        output.Model.MultiLabel.Labels.Select(l => (l.Support, l.Predicted)).ShouldBe([(2, 2), (1, 0)]);
+        output.Model.Worst.ShouldHaveSingleItem().ShouldSatisfyAllConditions(m => m.Truth.ShouldBe("red|round"), m => m.Answer.ShouldBe("red"), m => m.Label.ShouldBe("round"), m => m.Name!.ShouldContain("red|round"));
+        (await service.Http.GetStringAsync($"v1/jobs/{job.Id}/report", Cancel)).ShouldContain("<b>red|round</b> taken for <b>red</b> (round 11.9 %)");
+    }
+
+    [Fact]
     public async Task What_was_trained_here_with_several_labels_is_evaluated_as_such()
     {
         var data = await DataAsync(Rows(120, byLabel: false));

@@ -4,6 +4,7 @@ using System.Text.Json;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -65,6 +66,9 @@ public abstract class SweepCases(ServiceFixture service)
             (await Requests.ProblemAsync(registering)).Code.ShouldBe(ProblemCodes.CheckpointNotFound);
         }
 
+        // Who no longer leads the sweep cannot say of a trial that its checkpoints are gone.
+        var report = new JobReport("checkpointsRemoved", """{"ids":["epoch-3"],"reason":"none"}""", Announce: false);
+        (await service.Jobs.RecordOnChildrenAsync(new JobClaim(job.Id, 1), new Dictionary<string, JobReport> { [best] = report }, Cancel)).ShouldBeFalse();
         var kept = (await CheckpointsAsync(best)).ShouldHaveSingleItem();
         (await service.Http.GetAsync($"v1/artifacts/{kept.Artifact}", Cancel)).IsSuccessStatusCode.ShouldBeTrue();
         using var again = await service.Http.PostAsync($"v1/jobs/{best}/checkpoints/{kept.Id}/register", Requests.Json($$"""{"model":"losers-again-{{method}}"}"""), Cancel);
