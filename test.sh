@@ -124,6 +124,7 @@ need() {
 
 need "nodejs npm" "for an independent producer and webhook receiver" node npm
 echo "Node.js $(node --version)"
+need python3 "for the worked example" python3
 need prometheus "to check metrics and alert rules" promtool
 promtool --version 2>&1 | head -n 1
 need kubernetes-client "to render the Kubernetes manifests" kubectl
