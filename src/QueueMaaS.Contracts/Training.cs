@@ -29,7 +29,7 @@ public sealed record TrainingInput
     public int? BatchSize { get; init; }
     /// <summary>The step size, above 0 and at most 10. Default 0.001.</summary>
     public double? LearningRate { get; init; }
-    /// <summary><c>gradientDescent</c> (one step per epoch-sized batch is up to <see cref="BatchSize"/>; no momentum), <c>sgd</c> (momentum 0.9), <c>adagrad</c>, <c>rmsprop</c>, <c>adam</c> or <c>adamw</c>. Default <c>adam</c>.</summary>
+    /// <summary><c>gradientDescent</c> (one step per epoch-sized batch is up to <see cref="BatchSize"/>; no momentum), <c>sgd</c> (momentum 0.9), <c>adagrad</c>, <c>rmsprop</c>, <c>adam</c>, <c>adamw</c> or <c>muon</c>. Default <c>adam</c>.</summary>
     public string? Optimizer { get; init; }
     /// <summary>The optimizer's own settings, weight decay, clipping, accumulation, averaged weights, groups of weights.</summary>
     public OptimizationSettings? Optimization { get; init; }
@@ -39,12 +39,14 @@ public sealed record TrainingInput
     public StoppingSettings? Stopping { get; init; }
     /// <summary>When the state of the training is stored. Default: after every epoch and every ten minutes, and the latest three are kept.</summary>
     public CheckpointSettings? Checkpoints { get; init; }
-    /// <summary><c>float32</c> or <c>bfloat16</c> (products in bfloat16, weights and sums in float32; pays on CUDA devices). Default <c>float32</c>.</summary>
+    /// <summary><c>float32</c>, <c>bfloat16</c> (products and what passes between them in bfloat16, weights and sums in float32) or <c>fastest</c> (bfloat16 where the device has instructions for it). Default <c>float32</c>.</summary>
     public TrainingPrecision? Precision { get; init; }
     /// <summary>Seeds the weights, the split, the order of items and everything else that is random. Default 0.</summary>
     public long? Seed { get; init; }
     /// <summary>The share of items kept apart for validation where the data set has no split of its own, 0.01 to 0.9. Default 0.1.</summary>
     public double? ValidationShare { get; init; }
+    /// <summary>Images: the model answers with the average over several views of its input, also where it is served. Default: it looks at its input once.</summary>
+    public ViewSettings? Views { get; init; }
     /// <summary>Use at most this many items, drawn evenly over the classes.</summary>
     public int? Limit { get; init; }
     /// <summary>The share of unreadable items up to which training goes on, 0 to 1. Default 0.01. They are counted and named in the result.</summary>
@@ -57,6 +59,15 @@ public sealed record TrainingInput
     public DriftSettings? Monitor { get; init; }
     /// <summary>Written by the service where the training is a trial of a sweep; refused from a producer.</summary>
     public TrialSettings? Trial { get; init; }
+}
+
+/// <summary>The views of an image that a model averages over (test-time augmentation): better answers, at the cost of one run for each view.</summary>
+public sealed record ViewSettings
+{
+    /// <summary>True: each image is seen mirrored left to right, too. Default false.</summary>
+    public bool Mirror { get; init; }
+    /// <summary>Above 0: each image is seen shifted by so many pixels up and left, and down and right, too, its edge reflected; the two weigh as much as the unshifted one together. 0 to 64. Default 0.</summary>
+    public int Shift { get; init; }
 }
 
 /// <summary>What is learned.</summary>
@@ -77,8 +88,10 @@ public enum TrainingPrecision
 {
     /// <summary>32 bits.</summary>
     Float32,
-    /// <summary>Products in 16 bits (8 of them for the exponent), weights and sums in 32.</summary>
+    /// <summary>Products and what passes between them in 16 bits (8 of them for the exponent), weights and sums in 32.</summary>
     Bfloat16,
+    /// <summary><see cref="Bfloat16"/> where the device has instructions for it (CUDA devices, processors with AVX512-BF16 or AMX), else <see cref="Float32"/>.</summary>
+    Fastest,
 }
 
 /// <summary>A registered model to begin with.</summary>
@@ -125,10 +138,12 @@ public enum LossKind
 /// <summary>How weights are changed.</summary>
 public sealed record OptimizationSettings
 {
-    /// <summary>sgd and rmsprop: 0 to below 1. Default 0.9 for sgd, 0 for rmsprop.</summary>
+    /// <summary>sgd, muon and rmsprop: 0 to below 1. Default 0.9 for sgd, 0.95 for muon, 0 for rmsprop.</summary>
     public double? Momentum { get; init; }
-    /// <summary>sgd: look ahead (Nesterov). Default false.</summary>
+    /// <summary>sgd: look ahead (Nesterov). Default false. muon always does.</summary>
     public bool Nesterov { get; init; }
+    /// <summary>muon: after each change the weights of a layer are brought to the length that one unit per output has, in place of a decay; for layers that a normalisation follows. Default false.</summary>
+    public bool NormalizeWeights { get; init; }
     /// <summary>adam and adamw: the decay of the mean, 0 to below 1. Default 0.9.</summary>
     public double? Beta1 { get; init; }
     /// <summary>adam and adamw: the decay of the square (default 0.999); rmsprop: its smoothing (default 0.99).</summary>
@@ -156,8 +171,10 @@ public sealed record WeightGroup
 {
     /// <summary>Weights by name, <c>layer.weight</c>; <c>*</c> stands for any letters: <c>head.*</c>, <c>*.bias</c>.</summary>
     public required string Match { get; init; }
-    /// <summary>Multiplies the step size. Default 1.</summary>
+    /// <summary>Multiplies the step size; 0 leaves them as they are. Default 1.</summary>
     public double LearningRateScale { get; init; } = 1;
+    /// <summary>sgd and muon: 0 to below 1. Default: that of the job.</summary>
+    public double? Momentum { get; init; }
     /// <summary>Default: that of the job.</summary>
     public double? WeightDecay { get; init; }
 }

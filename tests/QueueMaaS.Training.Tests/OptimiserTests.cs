@@ -63,6 +63,59 @@ public sealed class OptimiserTests
         WeightValues.Of(weight).Values.Zip([0.8484414, -1.8415798, 2.7945733]).ShouldAllBe(p => Math.Abs(p.First - p.Second) < 1e-6);
     }
 
+    [Theory]
+    [InlineData(4, 9)]
+    [InlineData(9, 4)]
+    public void Muon_moves_a_matrix_by_the_nearest_orthogonal_one(int outputs, int inputs)
+    {
+        using var model = BuiltModel.Build(ModelSpecification.Sequential("two", new LinearLayer(outputs), new LinearLayer(3)), TensorShape.Row(inputs), 2);
+        using var update = WeightUpdate.Create("muon", model, new() { Momentum = 0.5 });
+        var weight = model.Weights.Single(w => w.Name == "layer1.weight").Tensor;
+        var before = weight.detach().clone();
+        var gradient = Gradient(1, outputs * inputs);
+        SetGradient(weight, gradient);
+        update.Apply(Rate);
+        using var scope = torch.NewDisposeScope();
+        var moved = before.sub(weight.detach()).div(torch.tensor((float)Rate));
+        var (u, _, v) = torch.linalg.svd(torch.tensor([.. gradient.Select(g => (float)g)], [outputs, inputs]), fullMatrices: false);
+        var nearest = u.matmul(v);
+        // Five steps bring the singular values near 1, not to it: within 0.7 and 1.3, as the source says.
+        var values = torch.linalg.svdvals(moved).data<float>().ToArray();
+        values.ShouldAllBe(s => s > 0.6 && s < 1.3);
+        var alike = moved.mul(nearest).sum().item<float>() / Math.Sqrt(moved.square().sum().item<float>() * nearest.square().sum().item<float>());
+        alike.ShouldBeGreaterThan(0.97);
+    }
+
+    [Fact]
+    public void Muon_moves_biases_and_the_last_layer_by_momentum_that_looks_ahead()
+    {
+        using var model = BuiltModel.Build(ModelSpecification.Sequential("two", new LinearLayer(4), new LinearLayer(3)), TensorShape.Row(5), 2);
+        using var update = WeightUpdate.Create("muon", model, new() { Momentum = 0.5, Groups = [new() { Match = "layer2.weight", Momentum = 0.8, LearningRateScale = 2 }] });
+        var before = WeightValues.Of(model);
+        for (var step = 0; step < 2; step++)
+        {
+            foreach (var weight in model.Weights)
+                SetGradient(weight.Tensor, [.. Enumerable.Repeat(1.0, (int)weight.Tensor.numel())]);
+            update.Apply(Rate);
+        }
+
+        var after = WeightValues.Of(model);
+        // Velocities 1 and 1 + m; each step takes 1 + m · velocity.
+        foreach (var (name, momentum, rate) in (ReadOnlySpan<(string, double, double)>)[("layer1.bias", 0.5, Rate), ("layer2.bias", 0.5, Rate), ("layer2.weight", 0.8, 2 * Rate)])
+            (before[name].Values[0] - after[name].Values[0]).ShouldBe((float)(rate * (1 + momentum + 1 + momentum * (1 + momentum))), 1e-5f, name);
+    }
+
+    [Fact]
+    public void Muon_brings_weights_to_the_length_of_one_unit_per_output_where_asked()
+    {
+        using var model = BuiltModel.Build(ModelSpecification.Sequential("two", new LinearLayer(4), new LinearLayer(3)), TensorShape.Row(5), 2);
+        using var update = WeightUpdate.Create("muon", model, new() { NormalizeWeights = true });
+        var weight = model.Weights.Single(w => w.Name == "layer1.weight").Tensor;
+        SetGradient(weight, Gradient(1, 20));
+        update.Apply(1e-9);
+        Math.Sqrt(WeightValues.Of(weight).Values.Sum(v => (double)v * v)).ShouldBe(2, 1e-5);
+    }
+
     [Fact]
     public void Groups_have_their_own_step_size_and_decay_and_biases_do_not_decay()
     {

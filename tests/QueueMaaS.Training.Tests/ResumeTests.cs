@@ -18,6 +18,7 @@ public sealed class ResumeTests : IDisposable
         { "sgd, plateau, average", Samples.Input with { Epochs = 3, Optimizer = "sgd", LearningRate = 0.01, Schedule = new() { Kind = ScheduleKind.Plateau, Patience = 0 }, Optimization = new() { AverageDecay = 0.9, WeightDecay = 1e-3, ClipNorm = 1 } } },
         { "adamw, one cycle, accumulation, best epoch", Samples.Input with { Epochs = 3, Optimizer = "adamw", Schedule = new() { Kind = ScheduleKind.OneCycle }, Optimization = new() { Accumulate = 3 }, Stopping = new() { RestoreBest = true } } },
         { "rmsprop, variation, mixing", Samples.Input with { Epochs = 3, Optimizer = "rmsprop", Data = new() { Balance = BalanceMode.Sample, Augmentation = new() { Flip = FlipMode.Alternating, Crop = 2, Rotation = 10, Brightness = 0.2, Cutout = 4, Mixup = 0.4, CutMix = 1, Noise = 0.01 } } } },
+        { "muon, views, halves", Samples.Input with { Epochs = 3, Preset = "airbench", Optimizer = "muon", LearningRate = 0.1, Precision = TrainingPrecision.Fastest, Views = new() { Mirror = true, Shift = 1 }, Optimization = new() { Momentum = 0.6, NormalizeWeights = true, Groups = [new() { Match = "*.bias", LearningRateScale = 0.2, Momentum = 0.8 }] } } },
         { "adagrad", Samples.Input with { Epochs = 3, Optimizer = "adagrad", Loss = new() { LabelSmoothing = 0.1, Balanced = true } } },
     };
 

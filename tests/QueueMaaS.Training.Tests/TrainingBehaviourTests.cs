@@ -179,6 +179,44 @@ public sealed class TrainingBehaviourTests
         trained.Final.Accuracy.ShouldBe(1);
     }
 
+    [Theory]
+    [InlineData("airbench")]
+    [InlineData("mobilenet-small")]
+    public void A_network_in_bfloat16_learns_what_it_learns_in_single_precision(string preset)
+    {
+        var input = Samples.Input with { Preset = preset, Epochs = 5, BatchSize = 10 };
+        foreach (var precision in (TrainingPrecision[])[TrainingPrecision.Bfloat16, TrainingPrecision.Float32])
+        {
+            var trained = new Trainer().Train(Samples.Plan(Samples.Images(80, height: 12, width: 12), TrainingSettings.From(input with { Precision = precision })));
+            using var model = trained.Model;
+            // Over so few steps the running figures of normalisations lag behind: what is learned shows while training.
+            trained.History[^1].Accuracy.ShouldBeGreaterThan(0.9, precision.ToString());
+        }
+    }
+
+    [Fact]
+    public void The_fastest_precision_is_one_of_the_two_by_what_the_device_can()
+    {
+        Runtime.TorchRuntime.EnsureLoaded();
+        var input = Samples.Input with { Epochs = 1, BatchSize = 16 };
+        var expected = HalfPrecision.PaysOn(TorchSharp.torch.cuda_is_available() ? TorchSharp.torch.CUDA : TorchSharp.torch.CPU) ? TrainingPrecision.Bfloat16 : TrainingPrecision.Float32;
+        Weights(TrainingPrecision.Fastest).ShouldBe(Weights(expected));
+        Weights(TrainingPrecision.Bfloat16).ShouldNotBe(Weights(TrainingPrecision.Float32));
+
+        float[] Weights(TrainingPrecision precision) => Samples.Weights(Samples.Plan(Samples.Images(100), TrainingSettings.From(input with { Precision = precision })));
+    }
+
+    [Fact]
+    public void The_best_recipe_for_images_learns_and_answers_with_the_average_of_its_views()
+    {
+        var input = Recipes.TrainingDocument.Read(System.Text.Json.JsonElement.Parse("""{"model":"m","dataset":"d","recipe":"cifar-best@1","epochs":3,"batchSize":20}"""));
+        var trained = new Trainer().Train(Samples.Plan(Samples.Images(120, classes: 4, height: 12, width: 12), TrainingSettings.From(input)));
+        using var model = trained.Model;
+        trained.Final.Accuracy.ShouldBeGreaterThan(0.9);
+        (model.Specification.Nodes[0].Layer, model.Specification.Nodes[^1].Layer).ShouldBe((new Specification.Layers.ViewsLayer(true, 1), new Specification.Layers.ViewAverageLayer(true, 1)));
+        trained.History[^1].ValidationLoss.ShouldNotBe(trained.Final.Loss, "epochs are watched with one look at each item");
+    }
+
     [Fact]
     public void A_lack_of_memory_is_told_with_the_batch_size_to_try()
     {

@@ -176,7 +176,7 @@ internal static class AutoProbe
             Runtime.TorchRuntime.EnsureLoaded();
             var device = torch.cuda_is_available() ? torch.CUDA : torch.CPU;
             using var model = BuiltModel.Build(plan.Network, plan.Data.Inputs.Shape, settings.Seed, device);
-            model.Half = settings.Precision == TrainingPrecision.Bfloat16;
+            model.Half = HalfPrecision.Of(settings.Precision, model.Device);
             if (plan.FirstWeights is { } first)
                 FirstWeights.Take(model, first);
             Whitening.Apply(model, plan.Data, settings.Seed);

@@ -8,13 +8,14 @@ namespace QueueMaaS.Training.Optimisation;
 internal sealed class MomentumUpdate : WeightUpdate
 {
     private readonly torch.Tensor[]? _velocity;
-    private readonly Scalar _momentum;
+    private readonly Scalar[] _momenta;
 
     public MomentumUpdate(BuiltModel model, OptimizationSettings settings, double momentum)
         : base(model, settings)
     {
-        _velocity = momentum == 0 ? null : HoldZeros("velocity");
-        _momentum = Hold(momentum);
+        var none = momentum == 0 && settings.Groups?.Any(g => g.Momentum > 0) is not true;
+        _velocity = none ? null : HoldZeros("velocity");
+        _momenta = none ? [] : Momenta(momentum);
     }
 
     protected override void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate)
@@ -27,7 +28,7 @@ internal sealed class MomentumUpdate : WeightUpdate
         }
 
         var velocity = _velocity[index];
-        velocity.mul_(_momentum).add_(gradient);
-        weight.add_(Settings.Nesterov ? gradient.add(velocity, _momentum) : velocity, rate);
+        velocity.mul_(_momenta[index]).add_(gradient);
+        weight.add_(Settings.Nesterov ? gradient.add(velocity, _momenta[index]) : velocity, rate);
     }
 }

@@ -26,7 +26,7 @@ internal abstract class WeightUpdate : IDisposable
     }
 
     /// <summary>The optimisers' names.</summary>
-    public static IReadOnlyList<string> Known { get; } = ["gradientDescent", "sgd", "adagrad", "rmsprop", "adam", "adamw"];
+    public static IReadOnlyList<string> Known { get; } = ["gradientDescent", "sgd", "adagrad", "rmsprop", "adam", "adamw", "muon"];
 
     /// <summary>Changes of the weights so far.</summary>
     public long Steps { get; private set; }
@@ -52,6 +52,7 @@ internal abstract class WeightUpdate : IDisposable
         "rmsprop" => new RmsPropUpdate(model, settings),
         "adam" => new AdamUpdate(model, settings, decoupled: false),
         "adamw" => new AdamUpdate(model, settings, decoupled: true),
+        "muon" => new MuonUpdate(model, settings),
         _ => throw new ArgumentOutOfRangeException(nameof(optimizer), optimizer, $"There are {string.Join(", ", Known)}."),
     };
 
@@ -96,6 +97,9 @@ internal abstract class WeightUpdate : IDisposable
         foreach (var tensor in _buffers.Values.SelectMany(b => b))
             tensor.Dispose();
     }
+
+    /// <summary>Of each weight: that of its group, or of the job, or the rule's own; held as long as this object.</summary>
+    protected Scalar[] Momenta(double byDefault) => [.. Weights.Select(w => Hold(GroupOf(w, Settings)?.Momentum ?? Settings.Momentum ?? byDefault))];
 
     protected abstract void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate);
 

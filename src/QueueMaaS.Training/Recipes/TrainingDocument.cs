@@ -11,7 +11,7 @@ internal static class TrainingDocument
     private const string RecipeMember = "recipe";
 
     /// <summary>What one kind of optimizer has and another may refuse.</summary>
-    private static readonly string[] OfOptimizer = ["momentum", "nesterov", "beta1", "beta2", "epsilon"];
+    private static readonly string[] OfOptimizer = ["momentum", "nesterov", "normalizeWeights", "beta1", "beta2", "epsilon"];
 
     /// <exception cref="ProblemException">The document is at fault, or there is no such recipe.</exception>
     public static TrainingInput Read(JsonElement input)

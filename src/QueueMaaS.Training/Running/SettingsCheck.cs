@@ -57,7 +57,8 @@ internal static class SettingsCheck
     public static OptimizationSettings Of(OptimizationSettings settings, string optimizer)
     {
         Check.Share("optimization.momentum", settings.Momentum);
-        Check.That(settings.Momentum is null || optimizer is "sgd" or "rmsprop", "optimization.momentum", settings.Momentum, "left out unless the optimizer is sgd or rmsprop");
+        Check.That(settings.Momentum is null || optimizer is "sgd" or "muon" or "rmsprop", "optimization.momentum", settings.Momentum, "left out unless the optimizer is sgd, muon or rmsprop");
+        Check.That(!settings.NormalizeWeights || optimizer == "muon", "optimization.normalizeWeights", "true", "left out unless the optimizer is muon");
         Check.That(!settings.Nesterov || optimizer == "sgd", "optimization.nesterov", "true", "left out unless the optimizer is sgd");
         Check.That(!settings.Nesterov || settings.Momentum is not 0, "optimization.nesterov", "true", "left out without momentum");
         Check.Share("optimization.beta1", settings.Beta1);
@@ -74,6 +75,8 @@ internal static class SettingsCheck
             var group = settings.Groups![i];
             Check.That(group.Match.Length is > 0 and <= 200, $"optimization.groups[{i}].match", group.Match, "a name of 1 to 200 characters");
             Check.InRange($"optimization.groups[{i}].learningRateScale", group.LearningRateScale, 0, 1_000);
+            Check.Share($"optimization.groups[{i}].momentum", group.Momentum);
+            Check.That(group.Momentum is null || optimizer is "sgd" or "muon", $"optimization.groups[{i}].momentum", group.Momentum, "left out unless the optimizer is sgd or muon");
             if (group.WeightDecay is { } own)
                 Check.InRange($"optimization.groups[{i}].weightDecay", own, 0, 1);
         }
@@ -93,6 +96,13 @@ internal static class SettingsCheck
         Check.Above("schedule.start", schedule.Start, 0, 1);
         Check.InRange("schedule.patience", schedule.Patience, 0, 1_000);
         return schedule;
+    }
+
+    public static ViewSettings? Of(ViewSettings? views)
+    {
+        if (views is not null)
+            Check.InRange("views.shift", views.Shift, 0, 64);
+        return views;
     }
 
     public static StoppingSettings Of(StoppingSettings stopping)

@@ -47,7 +47,7 @@ internal static class StartingPoint
         }
 
         report = new(start.Model, taken.Count, fresh, frozen);
-        return plan with { Network = network, FirstWeights = taken };
+        return (plan with { Network = network, FirstWeights = taken }).WithViews();
     }
 
     /// <summary>The same network with a last linear layer for this task.</summary>

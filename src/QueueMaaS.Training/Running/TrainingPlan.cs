@@ -25,7 +25,18 @@ public sealed record TrainingPlan
         ArgumentNullException.ThrowIfNull(settings);
         ArgumentNullException.ThrowIfNull(data);
         var network = settings.Network ?? ModelPresets.Create(settings.Preset ?? preset);
-        return new() { Settings = settings, Data = data, Network = network.For(data.Targets.Outputs, data.Tokens) };
+        return new TrainingPlan { Settings = settings, Data = data, Network = network.For(data.Targets.Outputs, data.Tokens) }.WithViews();
+    }
+
+    /// <summary>The plan with the views that its settings ask for, whatever its network had before.</summary>
+    /// <exception cref="ProblemException"><c>invalid_value</c>: the data are no images, or the answers are images.</exception>
+    internal TrainingPlan WithViews()
+    {
+        if (Settings.Views is not { } views)
+            return this;
+        if (!Data.Inputs.Shape.IsImage || Data.Targets.Task == TrainingTask.Autoencoding)
+            throw new ProblemException(ProblemCodes.InvalidValue, "The field 'views' of the training input is for images with labels or numbers to learn. Leave it out.", ("field", "views"));
+        return this with { Network = Network.With(views) };
     }
 }
 

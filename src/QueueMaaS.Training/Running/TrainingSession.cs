@@ -37,7 +37,7 @@ internal sealed class TrainingSession : IDisposable
         _model = BuiltModel.Build(plan.Network, shape, _settings.Seed, device);
         try
         {
-            _model.Half = _settings.Precision == TrainingPrecision.Bfloat16;
+            _model.Half = HalfPrecision.Of(_settings.Precision, device);
             if (plan.FirstWeights is { } first)
                 FirstWeights.Take(_model, first);
             if (plan.Resume is null)
@@ -155,12 +155,15 @@ internal sealed class TrainingSession : IDisposable
     private EvaluationResult Evaluate(CancellationToken cancellationToken)
     {
         _average?.Swap();
+        // Epoch after epoch one look at each item is enough to watch.
+        _model.AllViews = false;
         try
         {
             return ModelEvaluator.Evaluate(_model, _plan.Data, _loss, _plan.Data.Split.Validation, cancellationToken);
         }
         finally
         {
+            _model.AllViews = true;
             _average?.Swap();
         }
     }

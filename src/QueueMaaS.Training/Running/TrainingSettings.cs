@@ -44,6 +44,8 @@ public sealed record TrainingSettings
     public CheckpointSettings Checkpoints { get; init; } = new();
     /// <summary>What is computed with.</summary>
     public TrainingPrecision Precision { get; init; }
+    /// <summary>Views that the model averages over; null: as its network says.</summary>
+    public ViewSettings? Views { get; init; }
     /// <summary>Any number.</summary>
     public required long Seed { get; init; }
     /// <summary>0.01 to 0.9.</summary>
@@ -95,6 +97,7 @@ public sealed record TrainingSettings
             Stopping = SettingsCheck.Of(input.Stopping ?? new()),
             Checkpoints = SettingsCheck.Of(input.Checkpoints ?? new()),
             Precision = input.Precision ?? TrainingPrecision.Float32,
+            Views = SettingsCheck.Of(input.Views),
             Seed = input.Seed ?? 0,
             ValidationShare = Check.InRange("validationShare", input.ValidationShare ?? 0.1, 0.01, 0.9),
             Limit = input.Limit is { } limit ? Check.InRange("limit", limit, 2, int.MaxValue) : null,

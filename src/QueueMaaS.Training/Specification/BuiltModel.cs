@@ -36,8 +36,11 @@ public sealed class BuiltModel : IDisposable
     /// <summary>Numbers that are learned, frozen ones included.</summary>
     public long ParameterCount => _weights.Where(w => w.Role != WeightRole.Statistic).Sum(w => w.Tensor.numel());
 
-    /// <summary>True: products of linear layers and convolutions are computed in bfloat16 while training.</summary>
+    /// <summary>True: products of linear layers and convolutions are computed in bfloat16 while training, and stay so until a layer needs more.</summary>
     internal bool Half { get; set; }
+
+    /// <summary>False: a model that averages over several views of its input looks at the input alone. Default true.</summary>
+    internal bool AllViews { get; set; } = true;
 
     /// <summary>What dropout draws with; the trainer seeds it before every step.</summary>
     internal torch.Generator Random { get; }
@@ -82,21 +85,28 @@ public sealed class BuiltModel : IDisposable
 
     private torch.Tensor Forward(torch.Tensor input, bool training, string? until)
     {
-        var values = new Dictionary<string, torch.Tensor>(StringComparer.Ordinal) { [ModelSpecification.InputId] = input };
-        var (learning, resting) = (new ForwardPass(training, Random, Device) { Half = Half && training }, new ForwardPass(false, Random, Device) { Half = Half && training });
+        var half = Half && training;
+        var views = AllViews && !training && until is null;
+        var values = new Dictionary<string, torch.Tensor>(StringComparer.Ordinal) { [ModelSpecification.InputId] = Input.IsImage ? ChannelsLast(input) : input };
+        var (learning, resting) = (new ForwardPass(training, Random, Device) { Half = half, AllViews = views }, new ForwardPass(false, Random, Device) { Half = half, AllViews = views });
         var last = input;
         foreach (var layer in _layers)
         {
             if (layer.Node.Id == until)
                 return values[layer.Node.From[0]];
             torch.Tensor[] inputs = [.. layer.Node.From.Select(from => values[from])];
+            if (half && !layer.Node.Layer.TakesHalf)
+                inputs = [.. inputs.Select(i => i.dtype == torch.ScalarType.BFloat16 ? i.to(torch.float32) : i)];
             // A frozen layer's running figures stay as they were learned.
-            last = layer.Node.Layer.Forward(new(layer.Weights, layer.Module, layer.Node.Frozen ? resting : learning), inputs);
+            last = layer.Node.Layer.Forward(new(layer.Weights, layer.Module, layer.Node.Frozen ? resting : learning, layer.Node.Layer.TakesHalf), inputs);
             values[layer.Node.Id] = last;
         }
 
-        return last;
+        return half && last.dtype == torch.ScalarType.BFloat16 ? last.to(torch.float32) : last;
     }
+
+    /// <summary>The same numbers, in memory pixel by pixel: convolutions, poolings and normalisations keep that order, and are faster in it.</summary>
+    private static torch.Tensor ChannelsLast(torch.Tensor images) => images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
 
     private void Add(GraphNode node, IReadOnlyList<TensorShape> inputs, long seed)
     {

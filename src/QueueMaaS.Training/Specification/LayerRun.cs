@@ -8,10 +8,13 @@ public sealed class LayerRun
     private readonly IReadOnlyDictionary<string, torch.Tensor> _weights;
     private readonly ForwardPass _pass;
 
-    internal LayerRun(IReadOnlyDictionary<string, torch.Tensor> weights, torch.nn.Module? module, ForwardPass pass)
+    private readonly bool _staysHalf;
+
+    internal LayerRun(IReadOnlyDictionary<string, torch.Tensor> weights, torch.nn.Module? module, ForwardPass pass, bool staysHalf)
     {
         _weights = weights;
         _pass = pass;
+        _staysHalf = staysHalf;
         Module = module;
     }
 
@@ -37,15 +40,19 @@ public sealed class LayerRun
     public torch.Tensor Linear(torch.Tensor input, string weight, string? bias) =>
         Product((x, w, b) => torch.nn.functional.linear(x, w, b), input, weight, bias);
 
-    /// <summary>Computes a product in the precision of the pass; what comes out is in single precision.</summary>
+    /// <summary>Computes a product in the precision of the pass. What comes out is in it, too, where the layer takes such input (<see cref="LayerSpecification.TakesHalf"/>), else in single precision.</summary>
     public torch.Tensor Product(Func<torch.Tensor, torch.Tensor, torch.Tensor?, torch.Tensor> compute, torch.Tensor input, string weight, string? bias)
     {
         ArgumentNullException.ThrowIfNull(compute);
         var offset = bias is null ? null : Optional(bias);
-        return _pass.Half
-            ? compute(input.to(torch.bfloat16), this[weight].to(torch.bfloat16), offset?.to(torch.bfloat16)).to(torch.float32)
-            : compute(input, this[weight], offset);
+        if (!_pass.Half)
+            return compute(input, this[weight], offset);
+        var product = compute(input.to(torch.bfloat16), this[weight].to(torch.bfloat16), offset?.to(torch.bfloat16));
+        return _staysHalf ? product : product.to(torch.float32);
     }
+
+    /// <summary>True where a model that averages over several views of its input is to do so: wherever it answers, but not while it is trained or watched.</summary>
+    public bool AllViews => _pass.AllViews;
 
     /// <summary>Numbers from 0 up to 1, drawn by the step's own generator: the same for the same seed and step, whatever else the process draws.</summary>
     public torch.Tensor Uniform(ReadOnlySpan<long> shape) => torch.rand(shape, device: _pass.Device, generator: _pass.Random ?? throw new InvalidOperationException("Only a training pass has a generator."));
@@ -59,4 +66,7 @@ internal sealed record ForwardPass(bool Training, torch.Generator? Random, torch
 {
     /// <summary>True: products in bfloat16.</summary>
     public bool Half { get; init; }
+
+    /// <summary>True: the layers that look at several views of the input do so.</summary>
+    public bool AllViews { get; init; }
 }

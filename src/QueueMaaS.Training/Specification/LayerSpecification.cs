@@ -24,6 +24,10 @@ public abstract record LayerSpecification
     [JsonIgnore]
     public virtual bool TakesTokens => false;
 
+    /// <summary>True where a training in bfloat16 may hand it what a product gave as it is; others get single precision, which sums over many numbers need. Default false.</summary>
+    [JsonIgnore]
+    public virtual bool TakesHalf => false;
+
     /// <summary>The shape that comes out.</summary>
     /// <exception cref="LayerShapeException">What goes in does not fit.</exception>
     public abstract TensorShape Infer(IReadOnlyList<TensorShape> inputs);

@@ -38,6 +38,8 @@ public static class LayerTypes
         ["reshape"] = SubmissionReader.ReadInput<ReshapeLayer>,
         ["transpose"] = SubmissionReader.ReadInput<TransposeLayer>,
         ["scale"] = SubmissionReader.ReadInput<ScaleLayer>,
+        ["views"] = SubmissionReader.ReadInput<ViewsLayer>,
+        ["viewAverage"] = SubmissionReader.ReadInput<ViewAverageLayer>,
         ["softmax"] = SubmissionReader.ReadInput<SoftmaxLayer>,
     };
 

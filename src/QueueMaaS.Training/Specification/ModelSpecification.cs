@@ -1,4 +1,5 @@
 using QueueMaaS.Contracts;
+using QueueMaaS.Training.Specification.Layers;
 
 namespace QueueMaaS.Training.Specification;
 
@@ -23,6 +24,8 @@ public sealed record ModelSpecification(string Name, IReadOnlyList<GraphNode> No
     /// <summary>What layers call the model's input.</summary>
     public const string InputId = "input";
 
+    private const string ViewsId = "views";
+
     /// <summary>A model whose layers follow each other.</summary>
     public static ModelSpecification Sequential(string name, params IReadOnlyList<LayerSpecification> layers) =>
         new(name, [.. layers.Select((layer, i) => new GraphNode($"layer{i + 1}", layer, [i == 0 ? InputId : $"layer{i}"]))]);
@@ -39,6 +42,27 @@ public sealed record ModelSpecification(string Name, IReadOnlyList<GraphNode> No
             _ => node,
         })],
     };
+
+    /// <summary>The same model, answering with the average over views of its input where it is asked for any; views that it had before are replaced.</summary>
+    public ModelSpecification With(ViewSettings views)
+    {
+        ArgumentNullException.ThrowIfNull(views);
+        var bare = Nodes.Where(n => n.Layer is not (ViewsLayer or ViewAverageLayer)).ToArray();
+        var gone = Nodes.Where(n => n.Layer is ViewsLayer or ViewAverageLayer).ToDictionary(n => n.Id, n => n.From[0], StringComparer.Ordinal);
+        if (!views.Mirror && views.Shift == 0)
+            return this with { Nodes = [.. bare.Select(n => n with { From = [.. n.From.Select(Source)] })] };
+        return this with
+        {
+            Nodes =
+            [
+                new(ViewsId, new ViewsLayer(views.Mirror, views.Shift), [InputId]),
+                .. bare.Select(n => n with { From = [.. n.From.Select(Source).Select(from => from == InputId ? ViewsId : from)] }),
+                new($"{ViewsId}.average", new ViewAverageLayer(views.Mirror, views.Shift), [bare[^1].Id]),
+            ],
+        };
+
+        string Source(string from) => gone.TryGetValue(from, out var before) ? Source(before) : from;
+    }
 
     /// <summary>The shape after each layer.</summary>
     /// <exception cref="ProblemException"><c>specification_invalid</c>, naming the layer, what goes into it and what it needs.</exception>

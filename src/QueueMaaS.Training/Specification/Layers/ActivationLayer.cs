@@ -13,6 +13,9 @@ public sealed record ActivationLayer(Activation Function, double? Slope = null) 
     public override string Description => ActivationFunctions.NameOf(Function);
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         if (Slope is { } slope && (Function is not (Activation.LeakyRelu or Activation.Elu) || !(slope is >= 0 and < 10) || (Function == Activation.LeakyRelu && slope >= 1)))

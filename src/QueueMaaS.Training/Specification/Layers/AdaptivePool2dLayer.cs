@@ -13,6 +13,9 @@ public sealed record AdaptivePool2dLayer(int Size = 1, PoolMode Mode = PoolMode.
     public override string Description => $"adaptivePool2d({Size}{(Mode == PoolMode.Average ? "" : ", max")})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         LayerNeeds.AtLeast(1, Size, "size");

@@ -11,6 +11,9 @@ public sealed record AddLayer : LayerSpecification
     public override string Description => "add";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     public override (int Least, int Most) InputCount => (2, 16);
 
     /// <inheritdoc/>

@@ -15,6 +15,9 @@ public sealed record BatchNormLayer(double Momentum = 0.1, double Epsilon = 1e-5
     public override string Description => "batchNorm";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         if (!(Momentum is > 0 and <= 1))

@@ -11,6 +11,9 @@ public sealed record ConcatLayer : LayerSpecification
     public override string Description => "concat";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     public override (int Least, int Most) InputCount => (2, 64);
 
     /// <inheritdoc/>

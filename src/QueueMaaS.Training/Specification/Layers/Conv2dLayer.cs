@@ -18,6 +18,9 @@ public sealed record Conv2dLayer(int Out, int Kernel, int Stride = 1, int Paddin
     public override string Description => $"conv2d({Out}, {Windows.Describe(Kernel, Stride, Padding, Dilation, Groups, Bias)})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         var sizes = Windows.Slide(input, 2, Kernel, Stride, Padding, Dilation);

@@ -17,6 +17,9 @@ public sealed record ConvTranspose2dLayer(int Out, int Kernel, int Stride = 1, i
     public override string Description => $"convTranspose2d({Out}, {Windows.Describe(Kernel, Stride, Padding, bias: Bias)})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         LayerNeeds.AtLeast(1, Out, "out");

@@ -13,6 +13,9 @@ public sealed record DropoutLayer(double Rate = 0.5, bool Channels = false) : Si
     public override string Description => $"dropout({Rate})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         LayerNeeds.Between(0, Rate, 1, "rate");

@@ -11,6 +11,9 @@ public sealed record FlattenLayer : SingleInputLayer
     public override string Description => "flatten";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input) => input.Count <= int.MaxValue ? TensorShape.Row((int)input.Count) : throw new LayerShapeException($"at most {int.MaxValue:N0} numbers");
 
     /// <inheritdoc/>

@@ -13,6 +13,9 @@ public sealed record LinearLayer(int? Out = null, bool Bias = true) : SingleInpu
     public override string Description => $"linear({Out?.ToString() ?? "outputs"}{(Bias ? "" : ", no bias")})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         LayerNeeds.AtLeast(1, Out ?? 1, "out");

@@ -14,6 +14,9 @@ public sealed record MaxPool2dLayer(int Kernel, int? Stride = null, int Padding 
     public override string Description => $"maxPool2d({Kernel}{(Stride is { } s ? $", stride {s}" : "")}{(Padding == 0 ? "" : $", padding {Padding}")})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         LayerNeeds.Between(0, Padding, Kernel / 2 + 1, "padding");

@@ -11,6 +11,9 @@ public sealed record MultiplyLayer : LayerSpecification
     public override string Description => "multiply";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     public override (int Least, int Most) InputCount => (2, 2);
 
     /// <inheritdoc/>

@@ -12,6 +12,9 @@ public sealed record ReshapeLayer(IReadOnlyList<int> Shape) : SingleInputLayer
     public override string Description => $"reshape([{string.Join(", ", Shape)}])";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input)
     {
         var known = Shape.Where(s => s > 0).Aggregate(1L, (a, b) => a * b);

@@ -12,6 +12,9 @@ public sealed record ScaleLayer(double By) : SingleInputLayer
     public override string Description => $"scale({By})";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input) => double.IsFinite(By) ? input : throw new LayerShapeException("'by' to be a number");
 
     /// <inheritdoc/>

@@ -11,6 +11,9 @@ public sealed record TransposeLayer : SingleInputLayer
     public override string Description => "transpose";
 
     /// <inheritdoc/>
+    public override bool TakesHalf => true;
+
+    /// <inheritdoc/>
     protected override TensorShape Infer(TensorShape input) => input.IsSequence ? TensorShape.Sequence(input.Sizes[1], input.Sizes[0]) : throw new LayerShapeException("length × features or channels × length");
 
     /// <inheritdoc/>

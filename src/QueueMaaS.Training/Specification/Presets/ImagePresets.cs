@@ -46,6 +46,35 @@ internal static class ImagePresets
         return net.Nodes;
     }
 
+    /// <summary>
+    /// The network of the airbench line of work (arXiv 2404.00498) for small images: a whitening convolution that is not trained, three blocks of two convolutions, about two million parameters.
+    /// Convolutions begin as the identity, normalisations learn no scale. Its pooling takes images of at least 9 pixels.
+    /// </summary>
+    public static IReadOnlyList<GraphNode> Airbench()
+    {
+        var net = new NetworkBuilder();
+        net.Add("whiten", new Conv2dLayer(24, 2), new LayerInitialisation { Weight = new(InitialKind.Whitening), Bias = new(InitialKind.Zeros) });
+        net.Add("whiten.gelu", new ActivationLayer(Activation.Gelu));
+        foreach (var (block, width) in (ReadOnlySpan<(int, int)>)[(1, 64), (2, 256), (3, 256)])
+        {
+            foreach (var half in (ReadOnlySpan<string>)["a", "b"])
+            {
+                var id = $"block{block}.{half}";
+                net.Add($"{id}.conv", new Conv2dLayer(width, 3, Padding: 1, Bias: false), new LayerInitialisation { Weight = new(InitialKind.Dirac) });
+                if (half == "a")
+                    net.Add($"{id}.pool", new MaxPool2dLayer(2));
+                net.Add($"{id}.norm", new BatchNormLayer(Momentum: 0.4, Epsilon: 1e-12, Scale: false));
+                net.Add($"{id}.gelu", new ActivationLayer(Activation.Gelu));
+            }
+        }
+
+        net.Add("pool", new AdaptivePool2dLayer(1, PoolMode.Max));
+        net.Add("flatten", new FlattenLayer());
+        net.Add("head", new LinearLayer(Bias: false));
+        net.Add("head.scale", new ScaleLayer(1.0 / 9));
+        return net.Nodes;
+    }
+
     /// <summary>MobileNetV2 (arXiv 1801.04381) cut down for small images: inverted residuals with depthwise convolutions.</summary>
     public static IReadOnlyList<GraphNode> SmallMobileNet()
     {

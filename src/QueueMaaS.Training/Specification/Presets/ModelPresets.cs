@@ -14,6 +14,7 @@ public static class ModelPresets
         ["cnn-small"] = ImagePresets.SmallCnn,
         ["resnet-18"] = ImagePresets.ResNet18,
         ["mobilenet-small"] = ImagePresets.SmallMobileNet,
+        ["airbench"] = ImagePresets.Airbench,
         ["logistic"] = RowPresets.Logistic,
         ["mlp"] = RowPresets.Perceptron,
         ["text-cnn"] = TextPresets.TextCnn,

@@ -16,4 +16,11 @@ internal sealed class NetworkBuilder
         _nodes.Add(new(id, layer, from.Count == 0 ? [Last] : from));
         return id;
     }
+
+    /// <summary>Appends a layer whose weights begin as told.</summary>
+    public string Add(string id, LayerSpecification layer, LayerInitialisation first)
+    {
+        _nodes.Add(new(id, layer, [Last]) { Initialisation = first });
+        return id;
+    }
 }
