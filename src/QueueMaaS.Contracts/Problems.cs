@@ -204,6 +204,8 @@ public static class ProblemCodes
     public const string WebhookTargetRefused = "webhook_target_refused";
     /// <summary>The service's storage has no room left; jobs wait until it has.</summary>
     public const string StorageFull = "storage_full";
+    /// <summary>The storage of artifacts cannot be reached or refuses the service; jobs wait until it is back.</summary>
+    public const string ArtifactStorageUnavailable = "artifact_storage_unavailable";
     /// <summary>A part that the request needs cannot be reached; try again.</summary>
     public const string Unavailable = "unavailable";
     /// <summary>Something went wrong on our side. The log has the cause under the job or trace id.</summary>

@@ -8,7 +8,7 @@ public sealed class StorageOptions
 {
     public const string Section = "Storage";
 
-    /// <summary>Folder of the artifact files and of the embedded database. Every role must see the same folder. Default <c>queuemaas-data</c> under the working folder.</summary>
+    /// <summary>Folder of the artifact files and of the embedded database. Every role must see the same folder, unless artifacts are on S3 (<c>S3:Bucket</c>). Default <c>queuemaas-data</c> under the working folder.</summary>
     [Required]
     public string DataFolder { get; set; } = "queuemaas-data";
 

@@ -3,6 +3,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
@@ -14,6 +15,7 @@ using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Scheduling;
 using QueueMaaS.Storage.Artifacts;
+using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Storage.Database;
 using QueueMaaS.Storage.Database.Pipeline;
 using QueueMaaS.Storage.Signals;
@@ -28,7 +30,7 @@ public static class StorageServices
     public const string SqliteMigrations = "QueueMaaS.Migrations.Sqlite";
 
     /// <summary>Registers the stores behind the ports: SQLite and in-process signals, or PostgreSQL and Redis where their connection strings are given.</summary>
-    public static IServiceCollection AddQueueMaaSStorage(this IServiceCollection services, StorageOptions options)
+    public static IServiceCollection AddQueueMaaSStorage(this IServiceCollection services, StorageOptions options, S3Options? s3 = null)
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
@@ -56,8 +58,7 @@ public static class StorageServices
         services.AddSingleton<IKeyPepper, KeyPepper>();
         services.AddSingleton<IWebhookStore, WebhookStore>();
         services.AddSingleton<FileArtifactStore>();
-        services.AddSingleton<IArtifactStore>(provider => provider.GetRequiredService<FileArtifactStore>());
-        services.AddSingleton<IArtifactUpkeep>(provider => provider.GetRequiredService<FileArtifactStore>());
+        AddArtifacts(services, s3 ?? new S3Options());
         services.AddSingleton<IArtifactUses, ArtifactUses>();
         services.AddSingleton<IUploadStore, FileUploadStore>();
         if (options.Redis is { } redis)
@@ -82,6 +83,24 @@ public static class StorageServices
         }
 
         return services;
+    }
+
+    private static void AddArtifacts(IServiceCollection services, S3Options s3)
+    {
+        if (s3.Bucket is null)
+        {
+            services.AddSingleton<IArtifactStore>(provider => provider.GetRequiredService<FileArtifactStore>());
+            services.AddSingleton<IArtifactUpkeep>(provider => provider.GetRequiredService<FileArtifactStore>());
+            return;
+        }
+
+        services.AddSingleton<S3Connection>();
+        services.AddSingleton(provider => new ArtifactCache(
+            s3.CacheFolder ?? Path.Combine(provider.GetRequiredService<IOptions<StorageOptions>>().Value.DataFolder, "artifact-cache"), s3.CacheBytes,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ArtifactCache>>()));
+        services.AddSingleton<S3ArtifactStore>();
+        services.AddSingleton<IArtifactStore>(provider => provider.GetRequiredService<S3ArtifactStore>());
+        services.AddSingleton<IArtifactUpkeep, S3ArtifactUpkeep>();
     }
 
     private static void AddPipeline(IServiceCollection services, StorageOptions options)

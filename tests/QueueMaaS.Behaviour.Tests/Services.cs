@@ -149,3 +149,19 @@ public sealed class Embedded_drift(EmbeddedService service) : DriftCases(service
 
 [Collection("servers")]
 public sealed class Servers_drift(ServersService service) : DriftCases(service);
+
+[CollectionDefinition("embedded-s3")]
+public sealed class EmbeddedS3Collection : ICollectionFixture<EmbeddedS3Service>;
+
+[CollectionDefinition("servers-s3")]
+public sealed class ServersS3Collection : ICollectionFixture<ServersS3Service>;
+
+// Batch jobs and trainings move more artifacts than anything else: all of their cases hold with the artifacts on S3, too.
+[Collection("embedded-s3")]
+public sealed class Embedded_batch_jobs_on_s3(EmbeddedS3Service service) : BatchCases(service);
+
+[Collection("servers-s3")]
+public sealed class Servers_batch_jobs_on_s3(ServersS3Service service) : BatchCases(service);
+
+[Collection("servers-s3")]
+public sealed class Servers_training_on_s3(ServersS3Service service) : TrainingCases(service);

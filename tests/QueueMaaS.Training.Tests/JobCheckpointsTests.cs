@@ -69,6 +69,15 @@ public sealed class JobCheckpointsTests : IDisposable
         (await checkpoints.FindLatestAsync("job", default))!.Snapshot.Id.ShouldBe("epoch-1");
     }
 
+    [Fact]
+    public async Task A_storage_that_is_away_is_no_reason_to_begin_anew()
+    {
+        var checkpoints = Checkpoints();
+        await checkpoints.StoreAsync(Attempt(), File(2), keep: 1);
+        _artifacts.Away = true;
+        (await Should.ThrowAsync<ProblemException>(() => checkpoints.FindLatestAsync("job", default))).IsTransient.ShouldBeTrue();
+    }
+
     private static CheckpointFile File(int epoch) => new(
         new(
             new() { Epoch = epoch, Step = 0, Steps = epoch * 10, Updates = epoch * 10, LossSum = 0, Right = 0, Items = 0, Seconds = 1, History = [] },
@@ -93,6 +102,8 @@ public sealed class JobCheckpointsTests : IDisposable
 
         public bool Full { get; set; }
 
+        public bool Away { get; set; }
+
         public int Count => Directory.GetFiles(_root).Length;
 
         public async Task<Artifact> PutAsync(Stream content, long maxBytes, CancellationToken cancellationToken)
@@ -106,7 +117,9 @@ public sealed class JobCheckpointsTests : IDisposable
             return new($"sha256:{id}", memory.Length);
         }
 
-        public Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken) => System.IO.File.Exists(Of(artifactId))
+        public Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken) => Away
+            ? throw new ProblemException(ProblemCodes.ArtifactStorageUnavailable, "away") { IsTransient = true }
+            : System.IO.File.Exists(Of(artifactId))
             ? Task.FromResult(Of(artifactId))
             : throw new ProblemException(ProblemCodes.ArtifactNotFound, "gone");
 

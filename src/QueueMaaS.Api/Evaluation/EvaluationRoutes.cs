@@ -31,6 +31,6 @@ internal static class EvaluationRoutes
         var output = JsonSerializer.Deserialize<EvaluationOutput>(job.Output, QueueMaaSJson.Relaxed)!;
         http.Response.Headers.ContentSecurityPolicy = Policy;
         http.Response.Headers.XContentTypeOptions = "nosniff";
-        return Results.File(await artifacts.GetFileAsync(output.ReportArtifact!, cancellationToken), "text/html; charset=utf-8");
+        return Results.File(await artifacts.OpenAsync(output.ReportArtifact!, cancellationToken), "text/html; charset=utf-8");
     }
 }

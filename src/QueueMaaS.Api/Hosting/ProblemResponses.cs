@@ -23,7 +23,7 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
             _ when IsUnavailable(exception) => new Problem(ProblemCodes.Unavailable, "The database cannot be reached at the moment. Nothing was accepted; try again in a few seconds."),
             _ => new Problem(ProblemCodes.InternalError, $"Something went wrong on our side. The log has the cause under trace `{httpContext.TraceIdentifier}`."),
         };
-        if (problem.Code is ProblemCodes.InternalError or ProblemCodes.Unavailable or ProblemCodes.StorageFull)
+        if (problem.Code is ProblemCodes.InternalError or ProblemCodes.Unavailable or ProblemCodes.StorageFull or ProblemCodes.ArtifactStorageUnavailable)
             LogBroke(logger, exception, httpContext.Request.Method, httpContext.Request.Path);
         var status = ProblemStatus.Of(problem.Code);
         httpContext.Response.StatusCode = status;

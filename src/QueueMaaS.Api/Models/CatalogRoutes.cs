@@ -132,7 +132,7 @@ internal static class CatalogRoutes
     }
 
     private static async Task<IResult> DownloadAsync(string id, IArtifactStore artifacts, CancellationToken cancellationToken) =>
-        Results.File(await artifacts.GetFileAsync(id, cancellationToken), "application/octet-stream", id.Replace(':', '-'), enableRangeProcessing: true);
+        Results.File(await artifacts.OpenAsync(id, cancellationToken), "application/octet-stream", id.Replace(':', '-'), enableRangeProcessing: true);
 
     /// <summary>A JSON field of the form; what is wrong in it is named by its path, such as <c>pipeline.image.width</c>.</summary>
     private static T? Field<T>(IFormCollection form, string name) where T : class

@@ -76,7 +76,7 @@ internal sealed class BatchViews(IFileCatalog files, IArtifactStore artifacts, I
 
     private async Task AddAsync(JobRecord job, string id, string name, string artifact, CancellationToken cancellationToken)
     {
-        var bytes = new FileInfo(await artifacts.GetFileAsync(artifact, cancellationToken)).Length;
+        var bytes = (await artifacts.DescribeAsync(artifact, cancellationToken)).Bytes;
         await files.AddAsync(job.Tenant, new StoredFile(id, name, "batch_output", artifact, bytes, time.GetUtcNow()), cancellationToken);
     }
 

@@ -84,7 +84,7 @@ internal static class OpenAiRoutes
     private static async Task<IResult> ContentAsync(Caller caller, string id, IFileCatalog files, IArtifactStore artifacts, CancellationToken cancellationToken)
     {
         var file = await RequireAsync(files, caller, id, cancellationToken);
-        return Results.File(await artifacts.GetFileAsync(file.Artifact, cancellationToken), "application/octet-stream", file.Name, enableRangeProcessing: true);
+        return Results.File(await artifacts.OpenAsync(file.Artifact, cancellationToken), "application/octet-stream", file.Name, enableRangeProcessing: true);
     }
 
     private static async Task<IResult> DeleteAsync(Caller caller, string id, IFileCatalog files, CancellationToken cancellationToken) => await files.DeleteAsync(caller.Tenant, id, cancellationToken)
@@ -96,7 +96,8 @@ internal static class OpenAiRoutes
     {
         var asked = Read(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
         var file = await RequireAsync(files, caller, asked.InputFileId, cancellationToken);
-        var (model, url) = await BatchSources.ReadOpenAiHeadAsync(await artifacts.GetFileAsync(file.Artifact, cancellationToken), cancellationToken);
+        await using var content = await artifacts.OpenAsync(file.Artifact, cancellationToken);
+        var (model, url) = await BatchSources.ReadOpenAiHeadAsync(content, cancellationToken);
         if (url != asked.Endpoint)
             throw new ProblemException(ProblemCodes.InvalidValue, $"`endpoint` is `{asked.Endpoint}`, but the file's requests are for `{url}`.", ("path", "endpoint"));
         var metadata = new Dictionary<string, string>(asked.Metadata ?? new Dictionary<string, string>(), StringComparer.Ordinal);

@@ -79,7 +79,7 @@ public sealed class BatchPreparation(
             input = input with { Url = null, Artifact = (await importer.DownloadAsync(url, cancellationToken)).Id };
         if (input.Path is { } path)
             input = input with { Path = null, Artifact = (await importer.ReadAsync(path, cancellationToken)).Id };
-        var format = input.Format ?? BatchSources.Detect(await artifacts.GetFileAsync(input.Artifact!, cancellationToken));
+        var format = input.Format ?? await DetectAsync(input.Artifact!, cancellationToken);
         // Requests are answered as OpenAI does; in any other form they are items, and each of them says what it should be.
         if (input.Format is null && format == BatchFormat.OpenAi && input.Output != BatchOutputFormat.Jsonl)
             format = BatchFormat.Jsonl;
@@ -98,6 +98,12 @@ public sealed class BatchPreparation(
         return BatchSubmissionCheck.Merge(pinned, retry);
     }
 
+    private async Task<BatchFormat> DetectAsync(string artifact, CancellationToken cancellationToken)
+    {
+        await using var content = await artifacts.OpenAsync(artifact, cancellationToken);
+        return await BatchSources.DetectAsync(content, cancellationToken);
+    }
+
     private async Task<IReadOnlyList<long>> FailedAsync(JobRecord earlier, CancellationToken cancellationToken)
     {
         // One that was stopped has the items that had failed by then.
@@ -107,7 +113,8 @@ public sealed class BatchPreparation(
         if (output.Failed == 0)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"No item of batch job `{earlier.Id}` had failed when it ended, so there is nothing to retry. Requeue it to go on with it.", ("jobId", earlier.Id));
         var numbers = new SortedSet<long>();
-        await foreach (var line in JsonLines.ReadAsync(await artifacts.GetFileAsync(output.ErrorArtifact, cancellationToken), 0, cancellationToken))
+        await using var errors = await artifacts.OpenAsync(output.ErrorArtifact, cancellationToken);
+        await foreach (var line in JsonLines.ReadAsync(errors, cancellationToken))
         {
             using var error = JsonDocument.Parse(line.Bytes);
             numbers.Add(error.RootElement.TryGetProperty("item", out var item) ? item.GetInt64() : long.Parse(error.RootElement.GetProperty("id").GetString()!["batch_req_".Length..], System.Globalization.CultureInfo.InvariantCulture));

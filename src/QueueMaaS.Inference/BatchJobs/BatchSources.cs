@@ -13,15 +13,15 @@ public sealed class BatchSources(IArtifactStore artifacts, Predictor predictor, 
 {
     /// <summary>The format of a file by its first bytes.</summary>
     /// <exception cref="ProblemException"><c>dataset_empty</c>.</exception>
-    public static BatchFormat Detect(string path)
+    public static async Task<BatchFormat> DetectAsync(Stream file, CancellationToken cancellationToken)
     {
-        Span<byte> head = stackalloc byte[512];
-        int read;
-        using (var file = File.OpenRead(path))
-            read = file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-        head = head[..read];
-        if (head.StartsWith("PK"u8))
-            return IsNpz(path) ? BatchFormat.Npz : BatchFormat.Images;
+        var head = new byte[512];
+        var read = await file.ReadAtLeastAsync(head, head.Length, throwOnEndOfStream: false, cancellationToken);
+        return head.AsSpan(0, read).StartsWith("PK"u8) ? await IsNpzAsync(file, cancellationToken) ? BatchFormat.Npz : BatchFormat.Images : Detect(head.AsSpan(0, read));
+    }
+
+    private static BatchFormat Detect(Span<byte> head)
+    {
         if (NpyHeader.IsNpy(head))
             return BatchFormat.Npy;
         if (head.StartsWith("PAR1"u8))
@@ -39,13 +39,15 @@ public sealed class BatchSources(IArtifactStore artifacts, Predictor predictor, 
 
     /// <summary>The model that the requests of an OpenAI batch file name, and the address that they are for: those of its first line.</summary>
     /// <exception cref="ProblemException"><c>dataset_empty</c>, or what is wrong with the first line.</exception>
-    public static Task<(string Model, string Url)> ReadOpenAiHeadAsync(string path, CancellationToken cancellationToken) => JsonLinesSource.HeadAsync(path, cancellationToken);
+    public static Task<(string Model, string Url)> ReadOpenAiHeadAsync(Stream file, CancellationToken cancellationToken) => JsonLinesSource.HeadAsync(file, cancellationToken);
 
     /// <summary>Opens the source of a batch whose file and format are known.</summary>
     internal async Task<IItemSource> OpenAsync(BatchInput input, string? datasetArtifact, ServedModel model, CancellationToken cancellationToken)
     {
         if (datasetArtifact is not null)
             return new DatasetItemSource(archives, datasetArtifact, input.Split ?? "all", model);
+        if (input.Format is null or BatchFormat.Jsonl or BatchFormat.OpenAi)
+            return new JsonLinesSource(token => artifacts.OpenAsync(input.Artifact!, token), model, predictor, input.Format == BatchFormat.OpenAi);
         var path = await artifacts.GetFileAsync(input.Artifact!, cancellationToken);
         var tokenizer = model.Pipeline?.Text is { } text && input.Format is BatchFormat.Csv or BatchFormat.Parquet ? await tokenizers.GetAsync(text, cancellationToken) : null;
         return input.Format switch
@@ -53,8 +55,7 @@ public sealed class BatchSources(IArtifactStore artifacts, Predictor predictor, 
             BatchFormat.Csv => await CsvSource.OpenAsync(path, model, tokenizer, input, cancellationToken),
             BatchFormat.Parquet => await ParquetSource.OpenAsync(path, model, tokenizer, input, cancellationToken),
             BatchFormat.Npy => NpySource.Open(path, model.Signature),
-            BatchFormat.Images => new ImageZipSource(path, model),
-            _ => new JsonLinesSource(path, model, predictor, input.Format == BatchFormat.OpenAi),
+            _ => new ImageZipSource(path, model),
         };
     }
 
@@ -85,11 +86,11 @@ public sealed class BatchSources(IArtifactStore artifacts, Predictor predictor, 
     internal async Task<long[]> ReadSelectionAsync(string artifact, CancellationToken cancellationToken) =>
         MemoryMarshal.Cast<byte, long>(await File.ReadAllBytesAsync(await artifacts.GetFileAsync(artifact, cancellationToken), cancellationToken)).ToArray();
 
-    private static bool IsNpz(string path)
+    private static async Task<bool> IsNpzAsync(Stream file, CancellationToken cancellationToken)
     {
         try
         {
-            using var zip = System.IO.Compression.ZipFile.OpenRead(path);
+            await using var zip = await System.IO.Compression.ZipArchive.CreateAsync(file, System.IO.Compression.ZipArchiveMode.Read, leaveOpen: true, entryNameEncoding: null, cancellationToken);
             return zip.Entries.Count > 0 && zip.Entries.All(static entry => entry.FullName.EndsWith(".npy", StringComparison.Ordinal));
         }
         catch (InvalidDataException)

@@ -28,8 +28,8 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
         var isImages = dataset?.Card.Width > 0 || batch.Format == BatchFormat.Images;
         if (batch.Artifact is not null)
         {
-            var path = await artifacts.GetFileAsync(batch.Artifact, cancellationToken);
-            isImages |= (batch.Format ?? BatchSources.Detect(path)) == BatchFormat.Images;
+            await using var content = await artifacts.OpenAsync(batch.Artifact, cancellationToken);
+            isImages |= (batch.Format ?? await BatchSources.DetectAsync(content, cancellationToken)) == BatchFormat.Images;
         }
 
         if (isImages && version.Pipeline?.Image is null)

@@ -21,7 +21,8 @@ public sealed class DatasetTables(IArtifactStore artifacts, BatchSources sources
         {
             if (split != "all")
                 throw new ProblemException(ProblemCodes.InvalidValue, $"`{dataset.Name}` holds arrays, which have no splits: leave `split` out.", ("path", "input.split"));
-            return BatchSources.Detect(path) == BatchFormat.Npz
+            await using var content = await artifacts.OpenAsync(dataset.Artifact, cancellationToken);
+            return await BatchSources.DetectAsync(content, cancellationToken) == BatchFormat.Npz
                 ? input with { Dataset = null, Split = null, Artifact = await sources.UnpackAsync(dataset.Artifact, input.Array ?? DatasetFile.InputsName(path), cancellationToken), Format = BatchFormat.Npy }
                 : input with { Dataset = null, Split = null, Artifact = dataset.Artifact, Format = BatchFormat.Npy };
         }

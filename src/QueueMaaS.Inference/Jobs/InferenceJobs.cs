@@ -20,7 +20,7 @@ public sealed class InferenceSubmissionCheck(IModelCatalog models, IArtifactStor
         InferenceRequestCheck.Check(version.Signature, version.Pipeline, inference, version.Batching.Ragged);
         // An image that is not there is told now, not when the job runs.
         if (inference.Image?.Artifact is { } image)
-            _ = await artifacts.GetFileAsync(image, cancellationToken);
+            _ = await artifacts.DescribeAsync(image, cancellationToken);
         return inference.Model;
     }
 }

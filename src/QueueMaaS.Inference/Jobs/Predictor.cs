@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Models;
@@ -12,7 +13,10 @@ namespace QueueMaaS.Inference.Jobs;
 public sealed class Predictor(IModelHost host, IArtifactStore artifacts, TokenizerCache tokenizers)
 {
     // The catalogue gives the same object for a version as long as it remembers it; what is made of it lives exactly as long.
-    private readonly ConditionalWeakTable<ModelVersion, ServedModel> _served = [];
+    private readonly ConditionalWeakTable<ModelVersion, Known> _served = [];
+
+    // A store that keeps copies of files on this machine keeps those that were asked for a short while ago: a model may be loaded anew at any time.
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMinutes(4);
 
     // No camera's file is larger, and the whole of it is in memory while it is decoded.
     private const long MaxImageBytes = 128L << 20;
@@ -20,10 +24,11 @@ public sealed class Predictor(IModelHost host, IArtifactStore artifacts, Tokeniz
     /// <summary>The version with its file on this machine.</summary>
     public async ValueTask<ServedModel> ServeAsync(ModelVersion version, CancellationToken cancellationToken)
     {
-        if (_served.TryGetValue(version, out var known))
-            return known;
-        var served = ServedModel.Of(version, ModelPackage.Open(await artifacts.GetFileAsync(version.Artifact, cancellationToken)));
-        _served.AddOrUpdate(version, served);
+        if (_served.TryGetValue(version, out var known) && Stopwatch.GetElapsedTime(known.AskedAt) < AskAgain)
+            return known.Model;
+        var path = ModelPackage.Open(await artifacts.GetFileAsync(version.Artifact, cancellationToken));
+        var served = known?.Model ?? ServedModel.Of(version, path);
+        _served.AddOrUpdate(version, new Known(served, Stopwatch.GetTimestamp()));
         return served;
     }
 
@@ -46,6 +51,8 @@ public sealed class Predictor(IModelHost host, IArtifactStore artifacts, Tokeniz
     /// <summary>Computes a request, in a batch with others where that fits.</summary>
     public Task<InferenceOutput> RunAsync(ServedModel model, PreparedRequest request, InferenceCall call, CancellationToken cancellationToken) =>
         host.InferAsync(model, request, call, cancellationToken);
+
+    private sealed record Known(ServedModel Model, long AskedAt);
 
     private async Task<ReadOnlyMemory<byte>?> ReadImageAsync(string artifact, CancellationToken cancellationToken)
     {

@@ -37,7 +37,7 @@ public sealed class FileImporter : IDisposable
             throw new ProblemException(ProblemCodes.InvalidValue, "`sha256` must be 64 hexadecimal digits.", ("path", "sha256"));
         var artifact = import switch
         {
-            { Artifact: { } id, Url: null, Path: null } => new Artifact(id, new FileInfo(await _artifacts.GetFileAsync(id, cancellationToken)).Length),
+            { Artifact: { } id, Url: null, Path: null } => await _artifacts.DescribeAsync(id, cancellationToken),
             { Artifact: null, Url: { } url, Path: null } => await DownloadAsync(url, cancellationToken),
             { Artifact: null, Url: null, Path: { } path } => await ReadAsync(path, cancellationToken),
             _ => throw new ProblemException(ProblemCodes.InvalidRequest, "Give exactly one of `artifact`, `url` and `path`: where the model's file is."),

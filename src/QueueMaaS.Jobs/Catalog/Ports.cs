@@ -74,6 +74,13 @@ public interface IArtifactStore
     /// <summary>A local, read-only file with the content; throws <c>artifact_not_found</c>.</summary>
     Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken);
 
+    /// <summary>The content as a stream that can be positioned anywhere, for readers of parts: they do not need the whole of it on this machine. Throws <c>artifact_not_found</c>.</summary>
+    async Task<Stream> OpenAsync(string artifactId, CancellationToken cancellationToken) =>
+        new FileStream(await GetFileAsync(artifactId, cancellationToken), FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, useAsync: true);
+
+    /// <summary>Whether it is there, and its size, without its content; throws <c>artifact_not_found</c>.</summary>
+    async Task<Artifact> DescribeAsync(string artifactId, CancellationToken cancellationToken) => new(artifactId, new FileInfo(await GetFileAsync(artifactId, cancellationToken)).Length);
+
     /// <summary>Removes a file that nothing refers to any more; nothing happens where there is none.</summary>
     Task DeleteAsync(string artifactId, CancellationToken cancellationToken);
 }

@@ -24,8 +24,8 @@ internal sealed class Failures(JobOptions options, TimeProvider time)
     {
         var rules = job.GetRules();
         var halvings = failure == FailureClass.OutOfMemory ? Math.Log2(job.BatchDivisor) : 0;
-        // A full disk is no fault of the job's, and it takes a person, hours perhaps: it costs no attempt, whatever the policy says.
-        var again = problem.Code == ProblemCodes.StorageFull || (job.Attempt < job.MaxAttempts && halvings < MostHalvings && (rules.Retry?.On ?? TriedAgain).Contains(failure));
+        // A full disk or a storage that is away is no fault of the job's, and it takes a person, hours perhaps: it costs no attempt, whatever the policy says.
+        var again = problem.Code is ProblemCodes.StorageFull or ProblemCodes.ArtifactStorageUnavailable || (job.Attempt < job.MaxAttempts && halvings < MostHalvings && (rules.Retry?.On ?? TriedAgain).Contains(failure));
         return new AttemptEnd(job, again ? JobState.Retrying : JobState.Failed)
         {
             Error = problem,

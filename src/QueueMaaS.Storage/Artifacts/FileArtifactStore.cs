@@ -1,6 +1,4 @@
-using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Catalog;
@@ -29,7 +27,7 @@ public sealed class FileArtifactStore : IArtifactStore, IArtifactUpkeep
         var incoming = Path.Combine(_root, "incoming", Guid.NewGuid().ToString("n"));
         try
         {
-            var (hash, bytes) = await CopyAsync(content, incoming, maxBytes, cancellationToken);
+            var (hash, bytes) = await HashedCopy.WriteAsync(content, incoming, maxBytes, cancellationToken);
             var target = PathOf(hash);
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
             File.Move(incoming, target, overwrite: true);
@@ -44,7 +42,7 @@ public sealed class FileArtifactStore : IArtifactStore, IArtifactUpkeep
     public Task<string> GetFileAsync(string artifactId, CancellationToken cancellationToken)
     {
         if (!Identifiers.IsArtifactId(artifactId) || new FileInfo(PathOf(artifactId[7..])) is not { Exists: true } file)
-            throw new ProblemException(ProblemCodes.ArtifactNotFound, $"There is no artifact `{artifactId}`. Artifact ids are `sha256:` and 64 hexadecimal digits, as the upload answered.", ("artifact", artifactId));
+            throw ArtifactProblems.NotFound(artifactId);
         if (_time.GetUtcNow().UtcDateTime - file.LastWriteTimeUtc > TouchAfter)
             Touch(file.FullName);
         return Task.FromResult(file.FullName);
@@ -110,31 +108,4 @@ public sealed class FileArtifactStore : IArtifactStore, IArtifactUpkeep
     }
 
     private string PathOf(string hash) => Path.Combine(_root, hash[..2], hash);
-
-    private static async Task<(string Hash, long Bytes)> CopyAsync(Stream content, string path, long maxBytes, CancellationToken cancellationToken)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var buffer = ArrayPool<byte>.Shared.Rent(1 << 17);
-        try
-        {
-            await using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, useAsync: true);
-            long total = 0;
-            int read;
-            while ((read = await content.ReadAsync(buffer, cancellationToken)) > 0)
-            {
-                total += read;
-                if (total > maxBytes)
-                    throw new ProblemException(ProblemCodes.TooLarge, $"The upload is larger than {maxBytes} bytes, the configured limit.", ("limit", maxBytes));
-                hash.AppendData(buffer, 0, read);
-                await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
-            }
-
-            file.Flush(flushToDisk: true);
-            return (Convert.ToHexStringLower(hash.GetHashAndReset()), total);
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-        }
-    }
 }

@@ -51,7 +51,8 @@ internal sealed partial class JobCheckpoints(IJobEvents jobs, IArtifactStore art
             {
                 return CheckpointFile.Read(await artifacts.GetFileAsync(checkpoint.Artifact, cancellationToken));
             }
-            catch (Exception e) when (e is InvalidDataException or IOException or ProblemException)
+            // A storage that is away is waited for: the checkpoint is there, and beginning anew would throw it away.
+            catch (Exception e) when (e is InvalidDataException or IOException or ProblemException { Problem.Code: not ProblemCodes.ArtifactStorageUnavailable })
             {
                 LogUnreadable(logger, jobId, checkpoint.Id, e.Message);
             }

@@ -15,6 +15,9 @@ internal sealed record BackupManifest(string Version, DateTimeOffset CreatedAt, 
     public const string Sqlite = "SQLite";
     public const string PostgreSql = "PostgreSQL";
 
+    /// <summary>The bucket that the artifacts are in, and stay in; null where this folder has them.</summary>
+    public string? ArtifactsIn { get; init; }
+
     /// <summary>Artifacts that this run copied; the others were there already.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public int Copied { get; init; }
@@ -38,7 +41,7 @@ internal sealed record BackupManifest(string Version, DateTimeOffset CreatedAt, 
         File.WriteAllTextAsync(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, QueueMaaSJson.Relaxed) + "\n", cancellationToken);
 
     /// <summary>Artifacts in a folder, by their names, which are their hashes.</summary>
-    public static IEnumerable<FileInfo> ArtifactsIn(string folder) => Directory.Exists(folder)
+    public static IEnumerable<FileInfo> FilesIn(string folder) => Directory.Exists(folder)
         ? new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Where(static file => file.Name.Length == 64 && file.Directory!.Name == file.Name[..2])
         : [];
 }

@@ -1,5 +1,6 @@
 using Microsoft.Data.Sqlite;
 using QueueMaaS.Storage;
+using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Storage.Database;
 using QueueMaaS.Telemetry;
 
@@ -8,7 +9,7 @@ namespace QueueMaaS.Backups;
 /// <summary>
 /// Copies a deployment to a folder while it runs. The database first: an artifact is stored before a row names it, so that every artifact that the copied rows name is there to be copied after.
 /// </summary>
-internal sealed class BackupRun(StorageOptions options, TimeProvider time)
+internal sealed class BackupRun(StorageOptions options, S3Options s3, TimeProvider time)
 {
     public async Task<BackupManifest> RunAsync(string folder, SchemaState schema, CancellationToken cancellationToken)
     {
@@ -25,8 +26,15 @@ internal sealed class BackupRun(StorageOptions options, TimeProvider time)
         var pepper = Path.Combine(data, BackupManifest.PepperFile);
         if (File.Exists(pepper))
             File.Copy(pepper, Path.Combine(folder, BackupManifest.PepperFile), overwrite: true);
-        var (count, bytes, copied) = CopyArtifacts(Path.Combine(data, BackupManifest.ArtifactFolder), Path.Combine(folder, BackupManifest.ArtifactFolder), cancellationToken);
-        var manifest = new BackupManifest(ProgramVersion.Text, createdAt, options.PostgreSql is null ? BackupManifest.Sqlite : BackupManifest.PostgreSql, schema.Applied[^1], count, bytes) { Copied = copied };
+        // A bucket has means of its own against loss, and is often larger than any disk: it is named, not copied.
+        var (count, bytes, copied) = s3.Bucket is null
+            ? CopyArtifacts(Path.Combine(data, BackupManifest.ArtifactFolder), Path.Combine(folder, BackupManifest.ArtifactFolder), cancellationToken)
+            : default;
+        var manifest = new BackupManifest(ProgramVersion.Text, createdAt, options.PostgreSql is null ? BackupManifest.Sqlite : BackupManifest.PostgreSql, schema.Applied[^1], count, bytes)
+        {
+            ArtifactsIn = s3.Bucket is null ? null : s3.Place,
+            Copied = copied,
+        };
         await manifest.WriteAsync(folder, cancellationToken);
         return manifest;
     }
@@ -47,7 +55,7 @@ internal sealed class BackupRun(StorageOptions options, TimeProvider time)
     {
         var (count, bytes, copied) = (0, 0L, 0);
         var kept = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var artifact in BackupManifest.ArtifactsIn(from))
+        foreach (var artifact in BackupManifest.FilesIn(from))
         {
             cancellationToken.ThrowIfCancellationRequested();
             var target = new FileInfo(Path.Combine(to, artifact.Name[..2], artifact.Name));
@@ -72,7 +80,7 @@ internal sealed class BackupRun(StorageOptions options, TimeProvider time)
             bytes += artifact.Length;
         }
 
-        foreach (var gone in BackupManifest.ArtifactsIn(to).Where(file => !kept.Contains(file.Name)).ToArray())
+        foreach (var gone in BackupManifest.FilesIn(to).Where(file => !kept.Contains(file.Name)).ToArray())
             gone.Delete();
         return (count, bytes, copied);
     }

@@ -1,15 +1,17 @@
 using System.Security.Cryptography;
 using Microsoft.Data.Sqlite;
+using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Serving;
 using QueueMaaS.Storage;
+using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Storage.Database;
 
 namespace QueueMaaS.Backups;
 
 /// <summary>Makes an empty deployment into what a backup holds. Artifacts first, each checked; the database last, so that a restore that was interrupted has none and can be begun again.</summary>
-internal sealed class RestoreRun(StorageOptions options)
+internal sealed class RestoreRun(StorageOptions options, S3Options s3, IArtifactStore store)
 {
-    public async Task<BackupManifest> RunAsync(string folder, DatabaseSchema schema, CancellationToken cancellationToken)
+    public async Task<BackupManifest> RunAsync(string folder, bool artifactsCopied, DatabaseSchema schema, CancellationToken cancellationToken)
     {
         var manifest = await BackupManifest.ReadAsync(folder, cancellationToken);
         var wanted = options.PostgreSql is null ? BackupManifest.Sqlite : BackupManifest.PostgreSql;
@@ -18,8 +20,10 @@ internal sealed class RestoreRun(StorageOptions options)
         if ((await schema.ReadAsync(cancellationToken)).Applied.Count > 0)
             throw new SettingsException("The database of the settings is in use already. A backup is restored to an empty one: name another database or data folder, or move what is there aside.");
 
+        CheckBucket(manifest, artifactsCopied);
         var data = Directory.CreateDirectory(options.DataFolder).FullName;
-        await CopyArtifactsAsync(Path.Combine(folder, BackupManifest.ArtifactFolder), Path.Combine(data, BackupManifest.ArtifactFolder), manifest, cancellationToken);
+        if (manifest.ArtifactsIn is null)
+            await CopyArtifactsAsync(Path.Combine(folder, BackupManifest.ArtifactFolder), Path.Combine(data, BackupManifest.ArtifactFolder), manifest, cancellationToken);
         if (File.Exists(Path.Combine(folder, BackupManifest.PepperFile)))
             CopyPepper(Path.Combine(folder, BackupManifest.PepperFile), Path.Combine(data, BackupManifest.PepperFile));
         if (options.PostgreSql is { } postgreSql)
@@ -29,9 +33,19 @@ internal sealed class RestoreRun(StorageOptions options)
         return manifest;
     }
 
-    private static async Task CopyArtifactsAsync(string from, string to, BackupManifest manifest, CancellationToken cancellationToken)
+    private void CheckBucket(BackupManifest manifest, bool artifactsCopied)
     {
-        var artifacts = BackupManifest.ArtifactsIn(from).ToArray();
+        if (manifest.ArtifactsIn is not { } place || place == s3.Place)
+            return;
+        if (s3.Bucket is null)
+            throw new SettingsException($"The backup's artifacts are in {place}, and the settings name no bucket. Set S3:Bucket and the other settings of S3 as they were, or those of a copy of the bucket.");
+        if (!artifactsCopied)
+            throw new SettingsException($"The backup's artifacts are in {place}, and the settings name {s3.Place}. Copy them there (what is named `{s3.Prefix}artifacts/…`) and say so with --artifacts-copied, or set S3 as it was.");
+    }
+
+    private async Task CopyArtifactsAsync(string from, string to, BackupManifest manifest, CancellationToken cancellationToken)
+    {
+        var artifacts = BackupManifest.FilesIn(from).ToArray();
         if (artifacts.Length < manifest.Artifacts)
             throw new SettingsException($"The backup is not whole: {BackupManifest.FileName} tells of {manifest.Artifacts} artifacts, and {artifacts.Length} are there.");
         foreach (var artifact in artifacts)
@@ -40,6 +54,13 @@ internal sealed class RestoreRun(StorageOptions options)
             {
                 if (Convert.ToHexStringLower(await SHA256.HashDataAsync(content, cancellationToken)) != artifact.Name)
                     throw new SettingsException($"The backup is damaged: the content of {artifact.FullName} does not have the hash that is its name. Nothing was put in use.");
+            }
+
+            if (s3.Bucket is not null)
+            {
+                await using var content = artifact.OpenRead();
+                await store.PutAsync(content, long.MaxValue, cancellationToken);
+                continue;
             }
 
             var target = Path.Combine(to, artifact.Name[..2], artifact.Name);

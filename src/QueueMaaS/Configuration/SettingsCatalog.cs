@@ -15,6 +15,7 @@ using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
+using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Telemetry;
 using QueueMaaS.Training;
 using QueueMaaS.Training.Sweeps;
@@ -27,7 +28,7 @@ public static class SettingsCatalog
     /// <summary>The options classes, each with the section that it is read from.</summary>
     public static IReadOnlyList<(string Section, Type Options)> Sections { get; } =
     [
-        (StorageOptions.Section, typeof(StorageOptions)), (BusOptions.Section, typeof(BusOptions)), (JobOptions.Section, typeof(JobOptions)), (TenantsOptions.Section, typeof(TenantsOptions)),
+        (StorageOptions.Section, typeof(StorageOptions)), (S3Options.Section, typeof(S3Options)), (BusOptions.Section, typeof(BusOptions)), (JobOptions.Section, typeof(JobOptions)), (TenantsOptions.Section, typeof(TenantsOptions)),
         (ApiOptions.Section, typeof(ApiOptions)), (AccessOptions.Section, typeof(AccessOptions)), (TokenOptions.Section, typeof(TokenOptions)), (WebhookOptions.Section, typeof(WebhookOptions)), (ImportOptions.Section, typeof(ImportOptions)),
         (InferenceOptions.Section, typeof(InferenceOptions)), (OpenInferenceOptions.Section, typeof(OpenInferenceOptions)), (TrainingOptions.Section, typeof(TrainingOptions)), (SweepOptions.Section, typeof(SweepOptions)),
         (DeploymentOptions.Section, typeof(DeploymentOptions)),

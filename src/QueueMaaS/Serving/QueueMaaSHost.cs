@@ -16,6 +16,7 @@ using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
 using QueueMaaS.Storage;
+using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Storage.Database;
 using QueueMaaS.Telemetry;
 using QueueMaaS.Training;
@@ -43,6 +44,9 @@ public static partial class QueueMaaSHost
         var storage = builder.Configuration.GetSection(StorageOptions.Section).Get<StorageOptions>() ?? new StorageOptions();
         var bus = builder.Configuration.GetSection(BusOptions.Section).Get<BusOptions>() ?? new BusOptions();
         CheckTogether(roles, storage, bus);
+        var s3 = builder.Configuration.GetSection(S3Options.Section).Get<S3Options>() ?? new S3Options();
+        if (s3.Contradiction() is { } s3Contradiction)
+            throw new SettingsException(s3Contradiction);
         if (builder.Configuration.GetSection(TokenOptions.Section).Get<TokenOptions>()?.Contradiction() is { } contradiction)
             throw new SettingsException(contradiction);
         var certificates = ServerCertificates.Find(builder.Configuration);
@@ -53,11 +57,11 @@ public static partial class QueueMaaSHost
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
 
         AddOptions(builder.Services, builder.Configuration);
-        builder.Services.AddQueueMaaSStorage(storage);
+        builder.Services.AddQueueMaaSStorage(storage, s3);
         builder.Services.AddQueueMaaSJobs();
         builder.Services.AddInferenceChecks().AddTrainingChecks();
         builder.Services.AddQueueMaaSHealth();
-        AddHealthChecks(builder.Services, storage);
+        AddHealthChecks(builder.Services, storage, s3);
         if (certificates.Count > 0)
             builder.Services.AddHealthChecks().Add(new HealthCheckRegistration("certificate", provider => new CertificateHealth(certificates, provider.GetRequiredService<TimeProvider>()), failureStatus: null, tags: null));
         builder.Services.AddQueueMaaSTelemetry(builder.Configuration.GetSection(TelemetryOptions.Section).Get<TelemetryOptions>() ?? new TelemetryOptions(), roles);
@@ -72,7 +76,7 @@ public static partial class QueueMaaSHost
             app.MapQueueMaaSApi();
         if (roles.HasFlag(Roles.Inference))
             app.MapOpenInference();
-        app.Lifetime.ApplicationStarted.Register(() => SayWhatRuns(app, roles, storage, bus));
+        app.Lifetime.ApplicationStarted.Register(() => SayWhatRuns(app, roles, storage, bus, s3));
         return app;
     }
 
@@ -110,18 +114,23 @@ public static partial class QueueMaaSHost
         await schema.UpdateAsync(cancellationToken);
     }
 
-    private static void AddHealthChecks(IServiceCollection services, StorageOptions storage)
+    private static void AddHealthChecks(IServiceCollection services, StorageOptions storage, S3Options s3)
     {
         services.AddSingleton<ClockHealth>();
         var checks = services.AddHealthChecks().AddCheck<DatabaseHealth>("database").AddCheck<DiskHealth>("disk").AddCheck<ClockHealth>("clock");
         if (storage.Redis is not null)
             checks.AddCheck<RedisHealth>("redis", HealthStatus.Degraded);
+        if (s3.Bucket is null)
+            return;
+        services.AddSingleton<ArtifactHealth>();
+        checks.AddCheck<ArtifactHealth>("artifacts");
     }
 
     /// <summary>What the catalogue checks by its text before anything is built is what the parts are given here.</summary>
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)
     {
         services.Configure<StorageOptions>(configuration.GetSection(StorageOptions.Section));
+        services.Configure<S3Options>(configuration.GetSection(S3Options.Section));
         services.Configure<BusOptions>(configuration.GetSection(BusOptions.Section));
         services.Configure<JobOptions>(configuration.GetSection(JobOptions.Section));
         services.Configure<ImportOptions>(configuration.GetSection(ImportOptions.Section));
@@ -215,7 +224,7 @@ public static partial class QueueMaaSHost
         logging.AddFilter("MassTransit.ReceiveTransport", LogLevel.Critical);
     }
 
-    private static void SayWhatRuns(WebApplication app, Roles roles, StorageOptions storage, BusOptions bus)
+    private static void SayWhatRuns(WebApplication app, Roles roles, StorageOptions storage, BusOptions bus, S3Options s3)
     {
         var database = storage.PostgreSql is null ? $"SQLite in {Path.GetFullPath(storage.DataFolder)}" : "PostgreSQL";
         var broker = bus.RabbitMq is null ? "an in-process bus" : $"RabbitMQ at {new Uri(bus.RabbitMq).Authority.Split('@')[^1]}";
@@ -223,7 +232,32 @@ public static partial class QueueMaaSHost
         LogRuns(app.Logger, roles, urls, database, broker, storage.Redis is null ? "in-process signals" : "Redis");
         if (roles.HasFlag(Roles.Api) || roles.HasFlag(Roles.Inference))
             _ = WarnIfOpenAsync(app, urls);
+        if (s3.Bucket is not null)
+            _ = TryArtifactsAsync(app, s3.Place);
     }
+
+    /// <summary>Says once, at start, whether the bucket can be used; from then on health does.</summary>
+    private static async Task TryArtifactsAsync(WebApplication app, string place)
+    {
+        try
+        {
+            var found = await app.Services.GetRequiredService<ArtifactHealth>().CheckHealthAsync(new HealthCheckContext(), app.Lifetime.ApplicationStopping);
+            if (found.Status == HealthStatus.Healthy)
+                LogArtifacts(app.Logger, place);
+            else
+                LogNoArtifacts(app.Logger, place, found.Description!);
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException)
+        {
+            // The process ends.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Artifacts are in {Place}")]
+    private static partial void LogArtifacts(ILogger logger, string place);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Artifacts should be in {Place}. {Reason} Looked at again every Health:CheckEvery")]
+    private static partial void LogNoArtifacts(ILogger logger, string place, string reason);
 
     private static async Task WarnIfOpenAsync(WebApplication app, string urls)
     {

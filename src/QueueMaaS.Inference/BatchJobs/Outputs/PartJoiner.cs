@@ -42,7 +42,7 @@ internal sealed class PartJoiner(IArtifactStore artifacts)
     {
         foreach (var part in parts)
         {
-            await using var file = File.OpenRead(await artifacts.GetFileAsync(part, cancellationToken));
+            await using var file = await artifacts.OpenAsync(part, cancellationToken);
             await file.CopyToAsync(target, cancellationToken);
         }
     }

@@ -8,11 +8,10 @@ internal static class JsonLines
     /// <summary>A longer line is given without its content.</summary>
     public const int MaxLineBytes = 16 << 20;
 
-    /// <summary>The lines that are not blank, from a place where one begins.</summary>
-    public static async IAsyncEnumerable<JsonLine> ReadAsync(string path, long from, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>The lines that are not blank, from the stream's place, where one begins.</summary>
+    public static async IAsyncEnumerable<JsonLine> ReadAsync(Stream file, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, useAsync: true);
-        file.Position = from;
+        var from = file.Position;
         var buffer = new byte[1 << 17];
         var line = new MemoryStream();
         var (start, position) = (from, from);

@@ -7,13 +7,14 @@ using QueueMaaS.Jobs.Submission;
 
 namespace QueueMaaS.Inference.BatchJobs.Sources;
 
-/// <summary>The lines of a JSONL file: our own items, or requests as OpenAI's batch files have them.</summary>
-internal sealed class JsonLinesSource(string path, ServedModel model, Predictor predictor, bool openAi) : IItemSource
+/// <summary>The lines of a JSONL file: our own items, or requests as OpenAI's batch files have them. A chunk reads its own part of the file and no more, wherever that lies.</summary>
+internal sealed class JsonLinesSource(Func<CancellationToken, Task<Stream>> open, ServedModel model, Predictor predictor, bool openAi) : IItemSource
 {
     public async Task<SourceScan> ScanAsync(int stride, long limit, CancellationToken cancellationToken)
     {
         var (count, offsets, ids) = (0L, new List<long>(), new SeenIds());
-        await foreach (var line in JsonLines.ReadAsync(path, 0, cancellationToken))
+        await using var file = await open(cancellationToken);
+        await foreach (var line in JsonLines.ReadAsync(file, cancellationToken))
         {
             if (count >= limit)
                 break;
@@ -31,7 +32,9 @@ internal sealed class JsonLinesSource(string path, ServedModel model, Predictor 
     {
         var lines = new List<JsonLine>(size);
         var at = first;
-        await foreach (var line in JsonLines.ReadAsync(path, offset, cancellationToken))
+        await using var file = await open(cancellationToken);
+        file.Position = offset;
+        await foreach (var line in JsonLines.ReadAsync(file, cancellationToken))
         {
             lines.Add(line);
             if (lines.Count < size && at + lines.Count < first + count)
@@ -51,9 +54,9 @@ internal sealed class JsonLinesSource(string path, ServedModel model, Predictor 
 
     /// <summary>The model that the requests of an OpenAI batch file name, and the address that they are for: those of its first line.</summary>
     /// <exception cref="ProblemException"><c>dataset_empty</c>, or what is wrong with the first line.</exception>
-    public static async Task<(string Model, string Url)> HeadAsync(string path, CancellationToken cancellationToken)
+    public static async Task<(string Model, string Url)> HeadAsync(Stream file, CancellationToken cancellationToken)
     {
-        await foreach (var line in JsonLines.ReadAsync(path, 0, cancellationToken))
+        await foreach (var line in JsonLines.ReadAsync(file, cancellationToken))
         {
             var first = OpenAiLines.Read(line.Bytes, 1);
             return (OpenAiLines.ModelOf(first, 1), first.Url);
