@@ -15,12 +15,18 @@ public static class TorchRuntime
 {
     private const string Wrapper = "libLibTorchSharp.so";
 
+    /// <summary>What Directory.Build.targets puts beside a program that is published without libtorch.</summary>
+    private const string LeftOutMark = "without-training.txt";
+
     /// <summary>The symbol that a libstdc++ of GCC 13 has and older ones lack.</summary>
     private const string NewStreamInitialiser = "_ZSt21ios_base_library_initv";
 
     // In the order of their dependencies. A process loads native libraries once; the outcome, a failure included, holds for its life.
     private static readonly string[] Libraries = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
     private static readonly Lazy<bool> Loaded = new(Load);
+
+    /// <summary>True in a copy that was published without libtorch, for nodes that never train.</summary>
+    public static bool IsLeftOut => File.Exists(Path.Combine(AppContext.BaseDirectory, LeftOutMark));
 
     /// <summary>Loads the libraries; does nothing where that is done.</summary>
     /// <exception cref="ProblemException"><c>training_runtime_unavailable</c>, with the true cause and what to do.</exception>
@@ -30,6 +36,8 @@ public static class TorchRuntime
     {
         try
         {
+            if (IsLeftOut)
+                throw Unavailable("this copy was published without it (WithTraining=false).", null);
             if (OperatingSystem.IsLinux())
                 LoadOnLinux();
             torch.InitializeDeviceType(DeviceType.CPU);

@@ -21,6 +21,7 @@ using QueueMaaS.Storage.Database;
 using QueueMaaS.Telemetry;
 using QueueMaaS.Training;
 using QueueMaaS.Training.Jobs;
+using QueueMaaS.Training.Runtime;
 using QueueMaaS.Training.Sweeps;
 
 namespace QueueMaaS.Serving;
@@ -185,6 +186,8 @@ public static partial class QueueMaaSHost
 
     private static void CheckTogether(Roles roles, StorageOptions storage, BusOptions bus)
     {
+        if (roles.HasFlag(Roles.Training) && TorchRuntime.IsLeftOut)
+            throw new SettingsException("This copy of the program was published without libtorch (WithTraining=false), so it cannot take the role `training`. Set Roles to some of api, inference and notify, or use a complete copy.");
         if (roles != Roles.All && (bus.RabbitMq is null || storage.PostgreSql is null))
             throw new SettingsException("A process with some of the roles needs others beside it, and they meet in RabbitMQ and PostgreSQL: set Bus__RabbitMq and Storage__PostgreSql, or run all roles (leave Roles out) for the embedded default.");
         if (bus.Nodes.Length > 0 && bus.RabbitMq is null)

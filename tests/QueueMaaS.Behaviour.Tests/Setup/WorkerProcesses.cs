@@ -104,11 +104,11 @@ public sealed class WorkerProcess
 {
     private readonly Process _process;
 
-    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings, string? url = null, System.Text.StringBuilder? output = null)
+    public WorkerProcess(string roles, string folder, IReadOnlyDictionary<string, string> settings, string? url = null, System.Text.StringBuilder? output = null, string? program = null)
     {
         Roles = roles;
         Url = url ?? $"http://127.0.0.1:{FreePort()}/";
-        var program = Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll");
+        program ??= Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll");
         var start = new ProcessStartInfo("dotnet", [program, "serve", "--roles", roles]) { UseShellExecute = false, RedirectStandardOutput = output is not null, RedirectStandardError = output is not null };
         var own = new Dictionary<string, string>(settings)
         {
@@ -158,6 +158,13 @@ public sealed class WorkerProcess
     {
         using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
         await _process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+    }
+
+    /// <summary>Waits until the process has ended by itself, with its output read to the end.</summary>
+    public async Task<int> ExitCodeAsync()
+    {
+        await _process.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token);
+        return _process.ExitCode;
     }
 
     private static void Add(System.Text.StringBuilder output, string? line)
