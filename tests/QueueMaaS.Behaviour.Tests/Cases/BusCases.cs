@@ -140,7 +140,7 @@ public sealed class RabbitMqCases(ServersService service)
         var properties = new RabbitMQ.Client.BasicProperties { ContentType = contentType, ReplyTo = replyTo.QueueName, Headers = new Dictionary<string, object?> { ["marker"] = marker } };
         await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, properties, Encoding.UTF8.GetBytes(body), Cancel);
 
-        var (reason, found, kept) = await FindUnprocessableAsync(connection, marker);
+        var (reason, found, kept) = await FindUnprocessableAsync(factory, marker);
         found.ShouldBe(code);
         reason.ShouldNotBeEmpty();
         reason.ShouldNotContain(" at QueueMaaS", customMessage: "no stack trace");
@@ -162,13 +162,15 @@ public sealed class RabbitMqCases(ServersService service)
         }
     }
 
-    private static async Task<(string Reason, string Code, string Body)> FindUnprocessableAsync(RabbitMQ.Client.IConnection connection, string marker)
+    private static async Task<(string Reason, string Code, string Body)> FindUnprocessableAsync(RabbitMQ.Client.ConnectionFactory factory, string marker)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
         limit.CancelAfter(TimeSpan.FromSeconds(30));
         while (true)
         {
             limit.Token.ThrowIfCancellationRequested();
+            // The broker's 541 ends the whole connection.
+            await using var connection = await factory.CreateConnectionAsync(limit.Token);
             await using var channel = await connection.CreateChannelAsync(cancellationToken: limit.Token);
             try
             {
