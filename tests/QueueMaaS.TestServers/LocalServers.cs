@@ -181,6 +181,12 @@ internal sealed class LocalServers : IServerSet
                 "--username=queuemaas", "--pwfile", passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync",
             ],
             cancellationToken);
+        if (_tls is null)
+            return;
+        // PostgreSQL with TLS takes plain connections, too, unless this file says otherwise.
+        var access = Path.Combine(PostgreSqlFolder, "data", "pg_hba.conf");
+        await RunAsync(["sed", "-i", "s/^host /hostssl /", access], cancellationToken);
+        if (Environment.IsPrivilegedProcess) await RunAsync(["chown", "postgres:postgres", access], cancellationToken);
     }
 
     private string RabbitMqTls =>

@@ -92,6 +92,12 @@ public sealed class TestServers : IAsyncDisposable
         if (OperatingSystem.IsWindows())
             throw new ServersUnavailableException("Servers with TLS are the machine's own, and Windows has none.");
         var binaries = LocalBinaries.Find();
+        if (binaries.Missing.Count > 0 && DebianPackages.CanInstall)
+        {
+            await DebianPackages.InstallAsync(binaries.Missing, say, cancellationToken);
+            binaries = LocalBinaries.Find();
+        }
+
         if (binaries.Missing.Count > 0)
             throw new ServersUnavailableException($"Servers with TLS are the machine's own, and it lacks {string.Join(", ", binaries.Missing)}.");
         return new TestServers(await LocalServers.StartAsync(binaries, say, folder, cancellationToken));

@@ -48,7 +48,16 @@ public static class PostgreSqlCertificate
             var answer = new byte[1];
             await plain.ReadExactlyAsync(answer, limit.Token);
             await using var encrypted = new SslStream(plain);
-            await encrypted.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = to.Host, RemoteCertificateValidationCallback = trust.CheckOf(ServerName) }, limit.Token);
+            var check = trust.CheckOf(ServerName);
+            await encrypted.AuthenticateAsClientAsync(
+                new SslClientAuthenticationOptions
+                {
+                    TargetHost = to.Host,
+                    // VerifyCA leaves the name out.
+                    RemoteCertificateValidationCallback = (sender, certificate, chain, errors) =>
+                        check(sender, certificate, chain, to.SslMode == SslMode.VerifyCA ? errors & ~SslPolicyErrors.RemoteCertificateNameMismatch : errors),
+                },
+                limit.Token);
         }
         catch (Exception exception) when (exception is AuthenticationException or IOException or SocketException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {

@@ -107,18 +107,8 @@ public static partial class QueueMaaSHost
     {
         var options = app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value;
         var schema = app.Services.GetRequiredService<DatabaseSchema>();
-        SchemaState state;
-        try
-        {
-            state = await schema.ReadAsync(cancellationToken);
-        }
-        catch (Exception exception) when (exception is not OperationCanceledException && options.PostgreSql is not null)
-        {
-            if (await PostgreSqlCertificate.ExplainAsync(options.PostgreSql!, exception, app.Services.GetRequiredService<ServerTrust>(), cancellationToken) is { } refusal)
-                throw new SettingsException(refusal);
-            throw;
-        }
-
+        var state = new SchemaState([], [], []);
+        await CertificateRefusal.ExplainedAsync(app.Services, async () => state = await schema.ReadAsync(cancellationToken), cancellationToken);
         // An older program on a newer schema could write rows that the newer one cannot read.
         if (state.Newer is [var newer, ..])
             throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has the migration `{newer}`, which this one does not know). Run that version or a later one; going back needs a restored backup.");

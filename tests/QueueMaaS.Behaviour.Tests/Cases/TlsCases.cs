@@ -4,6 +4,9 @@ using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Serving;
 using QueueMaaS.Testing;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
+using StackExchange.Redis;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -65,12 +68,16 @@ public sealed class TlsCases(TlsServers tls) : IClassFixture<TlsServers>, IDispo
         foreach (var part in (string[])["database", "broker", "redis", "bus"])
             parts.GetProperty(part).GetProperty("status").GetString().ShouldBe("healthy", $"{parts}");
         await app.StopAsync(Cancel);
+    }
 
-        // Every session is encrypted: nothing else is listened to, and the database says so itself.
-        await using var connection = new NpgsqlConnection(tls.Servers.PostgreSql);
-        await connection.OpenAsync(Cancel);
-        await using var command = new NpgsqlCommand("select ssl from pg_stat_ssl where pid = pg_backend_pid()", connection);
-        (await command.ExecuteScalarAsync(Cancel)).ShouldBe(true);
+    [Fact]
+    public async Task The_servers_of_these_cases_take_nothing_that_is_not_encrypted()
+    {
+        var broker = new UriBuilder(tls.Servers.RabbitMq) { Scheme = "amqp" }.Uri;
+        await Should.ThrowAsync<BrokerUnreachableException>(() => new ConnectionFactory { Uri = broker }.CreateConnectionAsync(Cancel));
+        await Should.ThrowAsync<RedisConnectionException>(() => ConnectionMultiplexer.ConnectAsync(tls.Servers.Redis.Replace("ssl=true", "ssl=false,connectRetry=0", StringComparison.Ordinal)));
+        await using var database = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(tls.Servers.PostgreSql) { SslMode = SslMode.Disable, Pooling = false }.ConnectionString);
+        (await Should.ThrowAsync<PostgresException>(() => database.OpenAsync(Cancel))).MessageText.ShouldContain("no encryption");
     }
 
     [Fact]
@@ -116,6 +123,11 @@ public sealed class TlsCases(TlsServers tls) : IClassFixture<TlsServers>, IDispo
             refused.Message.ShouldContain("PostgreSQL's certificate");
             refused.Message.ShouldContain(reason);
         }
+
+        var (exitCode, output) = await ProgramRun.RunAsync(["migrate", "status", .. await SettingsAsync(), authority]);
+        exitCode.ShouldBe(1);
+        output.ShouldContain("PostgreSQL's certificate");
+        output.ShouldContain(reason);
 
         // The others are done without for a while, so the program starts, and says what is wrong.
         await using var started = QueueMaaSHost.Build([.. await SettingsAsync(), "--Storage:PostgreSql=", authority, "--Logging:LogLevel:Default=None"]);
