@@ -18,6 +18,9 @@ public sealed partial class ServerTrust(IOptions<TlsOptions> options, TimeProvid
     /// <summary>Whether there are authorities beside the system's.</summary>
     public bool HasAuthorities => _authorities.Count > 0;
 
+    /// <summary><see cref="TlsOptions.AuthorityFile"/>.</summary>
+    public string? AuthorityFile => options.Value.AuthorityFile;
+
     /// <summary>The check of a server, for its client.</summary>
     /// <param name="server">What it is called in sentences.</param>
     public RemoteCertificateValidationCallback CheckOf(string server) => (_, certificate, chain, errors) => Accepts(server, certificate, chain, errors);

@@ -36,11 +36,11 @@ public static class PostgreSqlCertificate
                 return null;
         }
 
+        var to = new NpgsqlConnectionStringBuilder(connection);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Patience);
         try
         {
-            var to = new NpgsqlConnectionStringBuilder(connection);
             using var client = new TcpClient();
             await client.ConnectAsync(to.Host!, to.Port, limit.Token);
             await using var plain = client.GetStream();
@@ -64,6 +64,7 @@ public static class PostgreSqlCertificate
             // What is wrong with the certificate is with the trust now.
         }
 
-        return trust.Refusal(ServerName) ?? $"{ServerName}'s certificate is refused. See SSL Mode and Root Certificate in Storage:PostgreSql.";
+        var reason = trust.Refusal(ServerName) ?? $"{ServerName}'s certificate is refused. See SSL Mode and Root Certificate in Storage:PostgreSql.";
+        return to.RootCertificate is { } own && own != trust.AuthorityFile ? $"{reason} Storage:PostgreSql names a Root Certificate ({own}), which is used instead of Tls:AuthorityFile." : reason;
     }
 }

@@ -17,6 +17,9 @@ public sealed class TlsServers : IAsyncLifetime
 
     public TestServers Servers { get; private set; } = null!;
 
+    /// <summary>Where <c>server.pem</c> and <c>server.key</c> are.</summary>
+    public string Folder => _certificates.Path;
+
     public string Authority { get; private set; } = "";
 
     public string OtherAuthority { get; private set; } = "";
@@ -68,6 +71,53 @@ public sealed class TlsCases(TlsServers tls) : IClassFixture<TlsServers>, IDispo
         foreach (var part in (string[])["database", "broker", "redis", "bus"])
             parts.GetProperty(part).GetProperty("status").GetString().ShouldBe("healthy", $"{parts}");
         await app.StopAsync(Cancel);
+    }
+
+    [Fact]
+    public async Task Commands_and_the_tools_of_the_database_trust_the_same_authority()
+    {
+        string[] settings = [.. await SettingsAsync(), $"--Tls:AuthorityFile={tls.Authority}"];
+        foreach (var command in (string[][])[["migrate"], ["migrate", "status"], ["keys", "list"], ["backup", Path.Combine(_folder, "backup")]])
+        {
+            var (exitCode, output) = await ProgramRun.RunAsync([.. command, .. settings]);
+            exitCode.ShouldBe(0, $"{string.Join(' ', command)}: {output}");
+        }
+
+        new FileInfo(Path.Combine(_folder, "backup", "postgresql.dump")).Length.ShouldBeGreaterThan(0);
+    }
+
+    [Fact]
+    public async Task A_root_certificate_of_the_connection_string_goes_before_the_file_and_is_named_where_it_does_not_fit()
+    {
+        var settings = await SettingsAsync();
+        var postgreSql = settings.Single(static setting => setting.StartsWith("--Storage:PostgreSql=", StringComparison.Ordinal));
+        await using (var app = QueueMaaSHost.Build([.. settings, $"{postgreSql};Root Certificate={tls.OtherAuthority}", $"--Tls:AuthorityFile={tls.Authority}", "--Logging:LogLevel:Default=None"]))
+            (await Should.ThrowAsync<SettingsException>(() => QueueMaaSHost.PrepareDatabaseAsync(app, Cancel))).Message.ShouldContain($"names a Root Certificate ({tls.OtherAuthority})");
+        await using var fits = QueueMaaSHost.Build([.. settings, $"{postgreSql};Root Certificate={tls.Authority}", $"--Tls:AuthorityFile={tls.OtherAuthority}", "--Logging:LogLevel:Default=None"]);
+        await QueueMaaSHost.PrepareDatabaseAsync(fits, Cancel);
+    }
+
+    [Fact]
+    public async Task Artifacts_go_to_a_storage_with_a_certificate_of_an_authority_that_is_trusted_and_of_no_other()
+    {
+        await using var s3 = await S3Server.StartAsync(tls.Folder);
+        string[] settings = [.. s3.Settings, "--S3:Retries=0", "--urls=http://127.0.0.1:0", "--Logging:LogLevel:Default=None"];
+        await using (var app = QueueMaaSHost.Build([.. settings, $"--Storage:DataFolder={Path.Combine(_folder, "s3")}", $"--Tls:AuthorityFile={tls.Authority}"]))
+        {
+            await QueueMaaSHost.PrepareDatabaseAsync(app, Cancel);
+            await app.StartAsync(Cancel);
+            using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+            await new QueueMaaSClient(http).UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+            s3.Objects().ShouldNotBeEmpty();
+            await app.StopAsync(Cancel);
+        }
+
+        await using var refusing = QueueMaaSHost.Build([.. settings, $"--Storage:DataFolder={Path.Combine(_folder, "s3-refused")}", $"--Tls:AuthorityFile={tls.OtherAuthority}"]);
+        await QueueMaaSHost.PrepareDatabaseAsync(refusing, Cancel);
+        await refusing.StartAsync(Cancel);
+        using var other = new HttpClient { BaseAddress = new Uri(refusing.Urls.First()) };
+        (await PartsAsync(other)).GetProperty("artifacts").GetProperty("description").GetString()!.ShouldContain("S3's certificate (CN=localhost) comes from an authority that is not trusted (CN=authority)");
+        await refusing.StopAsync(Cancel);
     }
 
     [Fact]
