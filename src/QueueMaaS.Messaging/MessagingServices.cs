@@ -3,6 +3,7 @@ using MassTransit.Middleware;
 using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Dispatch;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Messaging.Dispatch;
 using QueueMaaS.Messaging.Events;
 using QueueMaaS.Messaging.RabbitMq;
@@ -35,6 +36,17 @@ public static class MessagingServices
                 {
                     rabbit.Host(new Uri(address), host =>
                     {
+                        // MassTransit by itself takes only port 5671 for TLS.
+                        if (new Uri(address) is { Scheme: "amqps" or "rabbitmqs", Host: var name })
+                        {
+                            host.UseSsl(ssl =>
+                            {
+                                ssl.ServerName = name;
+                                ssl.Protocol = System.Security.Authentication.SslProtocols.None;
+                                ssl.CertificateValidationCallback = context.GetRequiredService<ServerTrust>().CheckOf(RabbitConnection.ServerName);
+                            });
+                        }
+
                         if (options.Nodes.Length > 0)
                             host.UseCluster(cluster => Array.ForEach(options.Nodes, cluster.Node));
                     });
@@ -65,7 +77,7 @@ public static class MessagingServices
         });
         if (options.RabbitMq is { } broker)
         {
-            services.AddSingleton(_ => new RabbitConnection(broker, options.Nodes));
+            services.AddSingleton(provider => new RabbitConnection(broker, options.Nodes, provider.GetRequiredService<ServerTrust>()));
             services.AddHealthChecks().AddCheck<BrokerHealth>("broker");
             services.AddSingleton<RabbitPublisher>();
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());

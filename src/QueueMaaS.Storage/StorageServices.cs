@@ -13,6 +13,7 @@ using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Jobs.Scheduling;
 using QueueMaaS.Storage.Artifacts;
 using QueueMaaS.Storage.Artifacts.S3;
@@ -25,6 +26,9 @@ namespace QueueMaaS.Storage;
 
 public static class StorageServices
 {
+    /// <summary>What Redis is called where its certificate is spoken of.</summary>
+    public const string Redis = "Redis";
+
     /// <summary>Names of the projects under <c>migrations/</c>.</summary>
     public const string PostgreSqlMigrations = "QueueMaaS.Migrations.PostgreSql";
     public const string SqliteMigrations = "QueueMaaS.Migrations.Sqlite";
@@ -33,6 +37,7 @@ public static class StorageServices
     public static IServiceCollection AddQueueMaaSStorage(this IServiceCollection services, StorageOptions options, S3Options? s3 = null)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<ServerTrust>();
         services.AddDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
         services.AddSingleton<DatabaseSession>();
         services.AddSingleton<DatabaseSchema>();
@@ -63,12 +68,13 @@ public static class StorageServices
         services.AddSingleton<IUploadStore, FileUploadStore>();
         if (options.Redis is { } redis)
         {
-            services.AddSingleton<IConnectionMultiplexer>(_ =>
+            services.AddSingleton<IConnectionMultiplexer>(provider =>
             {
                 var configuration = ConfigurationOptions.Parse(redis);
                 // Redis is a cache and a signal: its absence must not keep the program from starting.
                 configuration.AbortOnConnectFail = false;
                 configuration.AsyncTimeout = 1000;
+                configuration.CertificateValidation += provider.GetRequiredService<ServerTrust>().CheckOf(Redis);
                 return ConnectionMultiplexer.Connect(configuration);
             });
             services.AddSingleton<IJobSignals, RedisSignals>();

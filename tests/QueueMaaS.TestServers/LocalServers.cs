@@ -15,20 +15,27 @@ internal sealed class LocalServers : IServerSet
     private readonly LocalBinaries _binaries;
     private readonly string _root;
     private readonly Ports _ports;
+    private readonly string? _tls;
     private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
     private readonly Dictionary<Server, SupervisedProcess> _running = [];
     private readonly SemaphoreSlim _change = new(1);
     private SupervisedProcess? _portMapper;
 
-    private LocalServers(LocalBinaries binaries, string root, Ports ports)
+    private LocalServers(LocalBinaries binaries, string root, Ports ports, string? tls)
     {
         _binaries = binaries;
         _root = root;
         _ports = ports;
-        Addresses = new ServerAddresses(
-            $"amqp://queuemaas:{_password}@127.0.0.1:{ports.RabbitMq}/",
-            $"Host=127.0.0.1;Port={ports.PostgreSql};Username=queuemaas;Password={_password};Database=postgres",
-            $"127.0.0.1:{ports.Redis},password={_password},allowAdmin=true");
+        _tls = tls;
+        Addresses = tls is null
+            ? new ServerAddresses(
+                $"amqp://queuemaas:{_password}@127.0.0.1:{ports.RabbitMq}/",
+                $"Host=127.0.0.1;Port={ports.PostgreSql};Username=queuemaas;Password={_password};Database=postgres",
+                $"127.0.0.1:{ports.Redis},password={_password},allowAdmin=true")
+            : new ServerAddresses(
+                $"amqps://queuemaas:{_password}@localhost:{ports.RabbitMq}/",
+                $"Host=localhost;Port={ports.PostgreSql};Username=queuemaas;Password={_password};Database=postgres;SSL Mode=Require",
+                $"localhost:{ports.Redis},password={_password},allowAdmin=true,ssl=true");
     }
 
     public string Kind => "local";
@@ -43,10 +50,14 @@ internal sealed class LocalServers : IServerSet
 
     private string RedisFolder => Path.Combine(_root, "redis");
 
-    public static async Task<LocalServers> StartAsync(LocalBinaries binaries, Action<string> say, CancellationToken cancellationToken)
+    /// <param name="binaries">The programs.</param>
+    /// <param name="say">Told what happens.</param>
+    /// <param name="tls">A folder with <c>server.pem</c> and <c>server.key</c>, read anew at each start of a server: they then speak TLS and nothing else. Null: without TLS.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    public static async Task<LocalServers> StartAsync(LocalBinaries binaries, Action<string> say, string? tls, CancellationToken cancellationToken)
     {
         var root = Directory.CreateTempSubdirectory("queuemaas-servers-").FullName;
-        var servers = new LocalServers(binaries, root, Ports.Free());
+        var servers = new LocalServers(binaries, root, Ports.Free(), tls);
         try
         {
             say($"Starting the machine's own RabbitMQ, PostgreSQL and Redis in {root} …");
@@ -81,7 +92,13 @@ internal sealed class LocalServers : IServerSet
         await _change.WaitAsync(cancellationToken);
         try
         {
-            if (!_running.ContainsKey(server)) Launch(server);
+            if (!_running.ContainsKey(server))
+            {
+                // The files are the other user's by now: they are written over, not replaced.
+                if (server == Server.PostgreSql) CopyCertificate(server);
+                Launch(server);
+            }
+
             await WaitAsync(server, cancellationToken);
         }
         finally
@@ -123,7 +140,7 @@ internal sealed class LocalServers : IServerSet
         await File.WriteAllTextAsync(
             Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
             $"""
-            listeners.tcp.default = 127.0.0.1:{_ports.RabbitMq}
+            {(_tls is null ? $"listeners.tcp.default = 127.0.0.1:{_ports.RabbitMq}" : RabbitMqTls)}
             default_user = queuemaas
             default_pass = {_password}
             disk_free_limit.absolute = {DiskLimits.Usual}
@@ -142,7 +159,7 @@ internal sealed class LocalServers : IServerSet
             Path.Combine(RedisFolder, "redis.conf"),
             $"""
             bind 127.0.0.1
-            port {_ports.Redis}
+            {(_tls is null ? $"port {_ports.Redis}" : RedisTls)}
             requirepass {_password}
             dir {RedisFolder}
             # Keeps nothing: a restart in a test loses all, as the loss of a cache does.
@@ -156,6 +173,7 @@ internal sealed class LocalServers : IServerSet
     {
         var passwordFile = Path.Combine(PostgreSqlFolder, "password");
         await File.WriteAllTextAsync(passwordFile, _password + "\n", cancellationToken);
+        CopyCertificate(Server.PostgreSql);
         if (Environment.IsPrivilegedProcess) await RunAsync(["chown", "-R", "postgres:postgres", PostgreSqlFolder], cancellationToken);
         await RunAsync(
             [
@@ -163,18 +181,64 @@ internal sealed class LocalServers : IServerSet
                 "--username=queuemaas", "--pwfile", passwordFile, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync",
             ],
             cancellationToken);
+        if (_tls is null)
+            return;
+        // PostgreSQL with TLS takes plain connections, too, unless this file says otherwise.
+        var access = Path.Combine(PostgreSqlFolder, "data", "pg_hba.conf");
+        await RunAsync(["sed", "-i", "s/^host /hostssl /", access], cancellationToken);
+        if (Environment.IsPrivilegedProcess) await RunAsync(["chown", "postgres:postgres", access], cancellationToken);
     }
+
+    private string RabbitMqTls =>
+        $"""
+        listeners.tcp = none
+        listeners.ssl.default = 127.0.0.1:{_ports.RabbitMq}
+        ssl_options.certfile = {Path.Combine(RabbitMqFolder, "server.pem")}
+        ssl_options.keyfile = {Path.Combine(RabbitMqFolder, "server.key")}
+        """;
+
+    private string RedisTls =>
+        $"""
+        port 0
+        tls-port {_ports.Redis}
+        tls-auth-clients no
+        tls-cert-file {Path.Combine(RedisFolder, "server.pem")}
+        tls-key-file {Path.Combine(RedisFolder, "server.key")}
+        tls-ca-cert-file {Path.Combine(RedisFolder, "server.pem")}
+        """;
+
+    /// <summary>Each server has copies that it owns, as PostgreSQL insists on.</summary>
+    private void CopyCertificate(Server server)
+    {
+        if (_tls is null)
+            return;
+        var folder = server switch { Server.RabbitMq => RabbitMqFolder, Server.PostgreSql => PostgreSqlFolder, _ => RedisFolder };
+        foreach (var name in (string[])["server.pem", "server.key"])
+        {
+            File.Copy(Path.Combine(_tls, name), Path.Combine(folder, name), overwrite: true);
+            File.SetUnixFileMode(Path.Combine(folder, name), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+    }
+
+    private string[] PostgreSqlTls => _tls is null
+        ? []
+        : ["-c", "ssl=on", "-c", $"ssl_cert_file={Path.Combine(PostgreSqlFolder, "server.pem")}", "-c", $"ssl_key_file={Path.Combine(PostgreSqlFolder, "server.key")}"];
 
     // PostgreSQL refuses to run as root. setpriv becomes the server by exec, so that signals reach it; su and runuser stay in between.
     private static string[] AsPostgreSqlUser =>
         Environment.IsPrivilegedProcess ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] : [];
 
-    private void Launch(Server server) => _running[server] = server switch
+    private void Launch(Server server)
     {
-        Server.RabbitMq => LaunchRabbitMq(),
-        Server.PostgreSql => LaunchPostgreSql(),
-        _ => SupervisedProcess.Start("redis", RedisFolder, "TERM", [_binaries.Redis, Path.Combine(RedisFolder, "redis.conf")]),
-    };
+        if (server != Server.PostgreSql)
+            CopyCertificate(server);
+        _running[server] = server switch
+        {
+            Server.RabbitMq => LaunchRabbitMq(),
+            Server.PostgreSql => LaunchPostgreSql(),
+            _ => SupervisedProcess.Start("redis", RedisFolder, "TERM", [_binaries.Redis, Path.Combine(RedisFolder, "redis.conf")]),
+        };
+    }
 
     private SupervisedProcess LaunchPostgreSql() => SupervisedProcess.Start(
         "postgresql",
@@ -184,7 +248,7 @@ internal sealed class LocalServers : IServerSet
         [
             .. AsPostgreSqlUser, Path.Combine(_binaries.PostgreSqlFolder, "postgres"), "-D", Path.Combine(PostgreSqlFolder, "data"), "-p", $"{_ports.PostgreSql}",
             "-c", "listen_addresses=127.0.0.1", "-c", $"unix_socket_directories={PostgreSqlFolder}", "-c", "max_connections=300",
-            "-c", "shared_buffers=128MB", .. Durability,
+            "-c", "shared_buffers=128MB", .. Durability, .. PostgreSqlTls,
         ]);
 
     // A test's data need not survive the loss of the machine; a benchmark that is to be honest waits for the disk (QUEUEMAAS_TEST_DURABLE=1).

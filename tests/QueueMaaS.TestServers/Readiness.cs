@@ -1,3 +1,4 @@
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Text;
 using Npgsql;
@@ -54,7 +55,7 @@ internal static class Readiness
     private static async Task AskRabbitMqAsync(Uri address, CancellationToken cancellationToken)
     {
         var port = address.IsDefaultPort ? 5672 : address.Port;
-        var answer = await ExchangeAsync(address.Host, port, "AMQP\0\0\u0009\u0001"u8.ToArray(), cancellationToken);
+        var answer = await ExchangeAsync(address.Host, port, address.Scheme == "amqps", "AMQP\0\0\u0009\u0001"u8.ToArray(), cancellationToken);
         if (answer is not [1, 0, 0, ..]) throw new IOException("What answers is not an AMQP 0-9-1 server.");
     }
 
@@ -74,15 +75,26 @@ internal static class Readiness
         var (host, port) = colon < 0 ? (parts[0], 6379) : (parts[0][..colon], int.Parse(parts[0][(colon + 1)..]));
         var password = parts.FirstOrDefault(part => part.StartsWith("password=", StringComparison.OrdinalIgnoreCase))?["password=".Length..];
         var question = password is null ? "PING\r\n" : $"AUTH {password}\r\nPING\r\n";
-        var answer = Encoding.ASCII.GetString(await ExchangeAsync(host, port, Encoding.ASCII.GetBytes(question), cancellationToken));
+        var answer = Encoding.ASCII.GetString(await ExchangeAsync(host, port, configuration.Contains("ssl=true", StringComparison.Ordinal), Encoding.ASCII.GetBytes(question), cancellationToken));
         if (!answer.StartsWith(password is null ? "+PONG" : "+OK", StringComparison.Ordinal)) throw new IOException($"Redis answered '{answer.Trim()}'.");
     }
 
-    private static async Task<byte[]> ExchangeAsync(string host, int port, byte[] question, CancellationToken cancellationToken)
+    private static async Task<byte[]> ExchangeAsync(string host, int port, bool tls, byte[] question, CancellationToken cancellationToken)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(host, port, cancellationToken);
-        var stream = client.GetStream();
+        Stream stream = client.GetStream();
+        if (tls)
+        {
+            // Only whether it answers is asked here: whom to trust is for the tests.
+            var encrypted = new SslStream(stream);
+#pragma warning disable CA5359
+            await encrypted.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = host, RemoteCertificateValidationCallback = static (_, _, _, _) => true }, cancellationToken);
+#pragma warning restore CA5359
+            stream = encrypted;
+        }
+
+        await using var closing = stream;
         await stream.WriteAsync(question, cancellationToken);
         var answer = new byte[64];
         var length = await stream.ReadAsync(answer, cancellationToken);

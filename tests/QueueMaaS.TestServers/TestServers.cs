@@ -64,7 +64,7 @@ public sealed class TestServers : IAsyncDisposable
             }
 
             if (binaries.Missing.Count == 0)
-                return new TestServers(await LocalServers.StartAsync(binaries, say, cancellationToken));
+                return new TestServers(await LocalServers.StartAsync(binaries, say, tls: null, cancellationToken));
             refusals.Add($"local: not found on this machine: {string.Join(", ", binaries.Missing)}");
         }
 
@@ -79,6 +79,28 @@ public sealed class TestServers : IAsyncDisposable
                 macOS: brew install rabbitmq redis postgresql
               - name running servers in QUEUEMAAS_TEST_RABBITMQ, QUEUEMAAS_TEST_POSTGRES and QUEUEMAAS_TEST_REDIS.
             """);
+    }
+
+    /// <summary>Servers that speak TLS and nothing else, of the machine's own binaries.</summary>
+    /// <param name="folder">Has <c>server.pem</c> and <c>server.key</c>, for <c>localhost</c>; read anew at each start of a server.</param>
+    /// <param name="say">Told what happens.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    /// <exception cref="ServersUnavailableException">The machine has no such binaries.</exception>
+    public static async Task<TestServers> StartWithTlsAsync(string folder, Action<string> say, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(say);
+        if (OperatingSystem.IsWindows())
+            throw new ServersUnavailableException("Servers with TLS are the machine's own, and Windows has none.");
+        var binaries = LocalBinaries.Find();
+        if (binaries.Missing.Count > 0 && DebianPackages.CanInstall)
+        {
+            await DebianPackages.InstallAsync(binaries.Missing, say, cancellationToken);
+            binaries = LocalBinaries.Find();
+        }
+
+        if (binaries.Missing.Count > 0)
+            throw new ServersUnavailableException($"Servers with TLS are the machine's own, and it lacks {string.Join(", ", binaries.Missing)}.");
+        return new TestServers(await LocalServers.StartAsync(binaries, say, folder, cancellationToken));
     }
 
     public Task StopRabbitMqAsync(CancellationToken cancellationToken) => StopAsync(Server.RabbitMq, cancellationToken);

@@ -1,6 +1,7 @@
 // An S3 server for the tests: the public "s3rver" package, with what it lacks added after the S3 API reference.
 //
-//   node s3.mjs FOLDER BUCKET ACCESS_KEY SECRET_KEY [PORT]      prints its port, and ends when standard input is closed
+//   node s3.mjs FOLDER BUCKET ACCESS_KEY SECRET_KEY [PORT [TLS]]      prints its port, and ends when standard input is closed
+//                                                                   TLS: a folder with server.pem and server.key
 //
 // Added: signatures (version 4) and the hash of each body are checked; an object or part whose body does not arrive whole
 // is not kept; ListMultipartUploads and AbortMultipartUpload. Its continuation tokens are made with a cipher that exists.
@@ -24,7 +25,7 @@ const S3rver = require("s3rver");
 const S3Error = require("s3rver/lib/models/error");
 const Account = require("s3rver/lib/models/account");
 
-const [folder, bucket, accessKey, secretKey, wanted] = process.argv.slice(2);
+const [folder, bucket, accessKey, secretKey, wanted, tls] = process.argv.slice(2);
 const hmac = (key, text) => createHmac("sha256", key).update(text).digest();
 const encode = text => encodeURIComponent(text).replace(/[!'()*]/g, c => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 
@@ -74,7 +75,8 @@ async function spool(content, hash) {
 }
 
 Account.DUMMY_ACCOUNT.createKeyPair(accessKey, secretKey);
-const server = new S3rver({ address: "127.0.0.1", port: Number(wanted ?? 0), silent: true, directory: folder, configureBuckets: bucket ? [{ name: bucket }] : [] });
+const certificate = tls ? { cert: await readFile(path.join(tls, "server.pem")), key: await readFile(path.join(tls, "server.key")) } : {};
+const server = new S3rver({ ...certificate, address: "127.0.0.1", port: Number(wanted ?? 0), silent: true, directory: folder, configureBuckets: bucket ? [{ name: bucket }] : [] });
 const { store } = server;
 const uploads = name => path.join(folder, name, "._S3rver_uploads");
 

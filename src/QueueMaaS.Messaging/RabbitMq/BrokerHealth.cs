@@ -18,7 +18,7 @@ internal sealed class BrokerHealth(RabbitConnection connection) : IHealthCheck
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is BrokerUnreachableException or OperationInterruptedException or AlreadyClosedException or IOException or TimeoutException or OperationCanceledException)
         {
-            return HealthCheckResult.Unhealthy($"RabbitMQ at {connection.Authority} does not answer: jobs are accepted over HTTP and kept, and go to the workers once it is back. The connection is tried again at each publication and look.", exception);
+            return HealthCheckResult.Unhealthy($"{connection.Refusal?.TrimEnd('.') ?? $"RabbitMQ at {connection.Authority} does not answer"}: jobs are accepted over HTTP and kept, and go to the workers once it is back. The connection is tried again at each publication and look.", exception);
         }
     }
 }

@@ -1,3 +1,4 @@
+using QueueMaaS.Jobs.Settings;
 using RabbitMQ.Client;
 
 namespace QueueMaaS.Messaging.RabbitMq;
@@ -6,8 +7,11 @@ namespace QueueMaaS.Messaging.RabbitMq;
 /// One connection of this process to the broker for what goes by the thousand: events and pointers out. MassTransit's own way of sending costs several times
 /// what the broker's client does, and a message of a few dozen bytes has no use for it. Opened at the first use, and again after it was lost.
 /// </summary>
-internal sealed class RabbitConnection(string address, IReadOnlyList<string> nodes) : IAsyncDisposable
+internal sealed class RabbitConnection(string address, IReadOnlyList<string> nodes, ServerTrust trust) : IAsyncDisposable
 {
+    /// <summary>What the broker is called where its certificate is spoken of.</summary>
+    public const string ServerName = "RabbitMQ";
+
     private readonly SemaphoreSlim _opening = new(1);
     private IConnection? _connection;
 
@@ -17,6 +21,9 @@ internal sealed class RabbitConnection(string address, IReadOnlyList<string> nod
         var connection = await ConnectAsync(cancellationToken);
         return await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true), cancellationToken);
     }
+
+    /// <summary>Why the broker's certificate is refused; null where it is not.</summary>
+    public string? Refusal => trust.Refusal(ServerName);
 
     /// <summary>Where the broker is, without who we are there.</summary>
     public string Authority { get; } = new Uri(address).Authority.Split('@')[^1];
@@ -49,6 +56,7 @@ internal sealed class RabbitConnection(string address, IReadOnlyList<string> nod
             _connection = null;
             // Whoever publishes tries again by itself, so the client need not restore anything behind our back.
             var factory = new ConnectionFactory { Uri = Amqp(address), AutomaticRecoveryEnabled = false, RequestedHeartbeat = TimeSpan.FromSeconds(10) };
+            factory.Ssl.CertificateValidationCallback = trust.CheckOf(ServerName);
             return _connection = nodes.Count == 0
                 ? await factory.CreateConnectionAsync("queuemaas", cancellationToken)
                 : await factory.CreateConnectionAsync(nodes.Select(node => Node(node, factory)), "queuemaas", cancellationToken);

@@ -24,7 +24,7 @@ internal static class BackupCommand
                 throw new SettingsException("There is no database to back up: nothing was ever served with these settings.");
             var manifest = await new BackupRun(options, services.GetRequiredService<IOptions<S3Options>>().Value, TimeProvider.System).RunAsync(result.GetValue(folder)!, schema, cancellationToken);
             Console.WriteLine($"Backed up to {Path.GetFullPath(result.GetValue(folder)!)}: {manifest.Database} as of {manifest.CreatedAt:u}, {Artifacts(manifest, $"({manifest.Copied} copied now)")}.");
-        }), cancellationToken));
+        }, cancellationToken), cancellationToken));
         return command;
     }
 
@@ -42,7 +42,7 @@ internal static class BackupCommand
             var state = await services.GetRequiredService<DatabaseSchema>().ReadAsync(cancellationToken);
             if (state.Pending.Count > 0)
                 Console.WriteLine($"It is of an older version: run `queuemaas migrate` ({state.Pending.Count} migration(s)).");
-        }), cancellationToken));
+        }, cancellationToken), cancellationToken));
         return command;
     }
 
@@ -50,9 +50,9 @@ internal static class BackupCommand
         ? $"no artifacts, which are and stay in {place}: protect them there (versioning, replication)"
         : $"{manifest.Artifacts} artifacts of {manifest.ArtifactBytes:N0} bytes {how}";
 
-    private static async Task RunAsync(ParseResult result, Func<IServiceProvider, StorageOptions, Task> run)
+    private static async Task RunAsync(ParseResult result, Func<IServiceProvider, StorageOptions, Task> run, CancellationToken cancellationToken)
     {
         await using var app = QueueMaaSHost.Build(["--Roles=all", .. result.UnmatchedTokens]);
-        await run(app.Services, app.Services.GetRequiredService<IOptions<StorageOptions>>().Value);
+        await CertificateRefusal.ExplainedAsync(app.Services, () => run(app.Services, app.Services.GetRequiredService<IOptions<StorageOptions>>().Value), cancellationToken);
     }
 }

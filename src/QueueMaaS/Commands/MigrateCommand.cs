@@ -37,7 +37,7 @@ internal static class MigrateCommand
             if (state.Pending.Count > 0)
                 throw new SettingsException($"The database lacks {state.Pending.Count} migration(s): run `queuemaas migrate`.");
             Console.WriteLine("The database is up to date.");
-        }), cancellationToken));
+        }, cancellationToken), cancellationToken));
         return command;
     }
 
@@ -46,7 +46,7 @@ internal static class MigrateCommand
         var from = new Option<string?>("--from") { Description = "The last migration that the database has. Default: an empty database; on PostgreSQL the script looks itself." };
         var command = new Command("script", "Write the SQL of the migrations to standard output, for whoever runs it by hand.") { from };
         command.TreatUnmatchedTokensAsErrors = false;
-        command.SetAction((result, cancellationToken) => guard(() => WithSchemaAsync(result, async schema => Console.Write(await schema.ScriptAsync(result.GetValue(from), cancellationToken))), cancellationToken));
+        command.SetAction((result, cancellationToken) => guard(() => WithSchemaAsync(result, async schema => Console.Write(await schema.ScriptAsync(result.GetValue(from), cancellationToken)), cancellationToken), cancellationToken));
         return command;
     }
 
@@ -57,11 +57,11 @@ internal static class MigrateCommand
             throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has `{state.Newer[0]}`, which this one does not know). Run that version or a later one.");
         await schema.UpdateAsync(cancellationToken);
         Console.WriteLine(state.Pending.Count == 0 ? "The database is up to date." : $"The database is up to date: {state.Pending.Count} migration(s) applied, the last `{state.Pending[^1]}`.");
-    });
+    }, cancellationToken);
 
-    private static async Task WithSchemaAsync(ParseResult result, Func<DatabaseSchema, Task> run)
+    private static async Task WithSchemaAsync(ParseResult result, Func<DatabaseSchema, Task> run, CancellationToken cancellationToken)
     {
         await using var app = QueueMaaSHost.Build(["--Roles=all", .. result.UnmatchedTokens]);
-        await run(app.Services.GetRequiredService<DatabaseSchema>());
+        await CertificateRefusal.ExplainedAsync(app.Services, () => run(app.Services.GetRequiredService<DatabaseSchema>()), cancellationToken);
     }
 }

@@ -11,6 +11,7 @@ using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
@@ -28,7 +29,7 @@ public static class SettingsCatalog
     /// <summary>The options classes, each with the section that it is read from.</summary>
     public static IReadOnlyList<(string Section, Type Options)> Sections { get; } =
     [
-        (StorageOptions.Section, typeof(StorageOptions)), (S3Options.Section, typeof(S3Options)), (BusOptions.Section, typeof(BusOptions)), (JobOptions.Section, typeof(JobOptions)), (TenantsOptions.Section, typeof(TenantsOptions)),
+        (StorageOptions.Section, typeof(StorageOptions)), (S3Options.Section, typeof(S3Options)), (TlsOptions.Section, typeof(TlsOptions)), (BusOptions.Section, typeof(BusOptions)), (JobOptions.Section, typeof(JobOptions)), (TenantsOptions.Section, typeof(TenantsOptions)),
         (ApiOptions.Section, typeof(ApiOptions)), (AccessOptions.Section, typeof(AccessOptions)), (TokenOptions.Section, typeof(TokenOptions)), (WebhookOptions.Section, typeof(WebhookOptions)), (ImportOptions.Section, typeof(ImportOptions)),
         (InferenceOptions.Section, typeof(InferenceOptions)), (OpenInferenceOptions.Section, typeof(OpenInferenceOptions)), (TrainingOptions.Section, typeof(TrainingOptions)), (SweepOptions.Section, typeof(SweepOptions)),
         (DeploymentOptions.Section, typeof(DeploymentOptions)),

@@ -1,11 +1,12 @@
 using Amazon.S3.Model;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Storage.Artifacts.S3;
 
 namespace QueueMaaS.Health;
 
 /// <summary>Whether the bucket of the artifacts can be used.</summary>
-internal sealed class ArtifactHealth(S3Connection connection) : IHealthCheck
+internal sealed class ArtifactHealth(S3Connection connection, ServerTrust trust) : IHealthCheck
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -20,7 +21,7 @@ internal sealed class ArtifactHealth(S3Connection connection) : IHealthCheck
         }
         catch (Exception exception) when (S3Failures.IsOfStorage(exception) && !cancellationToken.IsCancellationRequested)
         {
-            return HealthCheckResult.Unhealthy($"The storage of artifacts (S3) cannot be used: {S3Failures.Reason(exception)}. Uploads, batch jobs and trainings wait; models that are loaded answer on.", exception);
+            return HealthCheckResult.Unhealthy($"The storage of artifacts (S3) cannot be used: {trust.Refusal(S3Connection.ServerName)?.TrimEnd('.') ?? S3Failures.Reason(exception)}. Uploads, batch jobs and trainings wait; models that are loaded answer on.", exception);
         }
     }
 }

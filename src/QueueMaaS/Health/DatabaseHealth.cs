@@ -1,13 +1,16 @@
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Jobs.Settings;
+using QueueMaaS.Storage;
 using QueueMaaS.Storage.Database;
 
 namespace QueueMaaS.Health;
 
 /// <summary>Whether the database answers, and its version.</summary>
-internal sealed class DatabaseHealth(IDbContextFactory<QueueMaaSDbContext> contexts) : IHealthCheck
+internal sealed class DatabaseHealth(IDbContextFactory<QueueMaaSDbContext> contexts, IOptions<StorageOptions> options, ServerTrust trust) : IHealthCheck
 {
-    private const string Away = "The database does not answer: no job can be accepted, started or ended until it does. Jobs already accepted are safe.";
+    private const string Away = ": no job can be accepted, started or ended until it does. Jobs already accepted are safe.";
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -24,7 +27,8 @@ internal sealed class DatabaseHealth(IDbContextFactory<QueueMaaSDbContext> conte
         }
         catch (Exception exception) when (exception is System.Data.Common.DbException or TimeoutException or InvalidOperationException)
         {
-            return HealthCheckResult.Unhealthy(Away, exception);
+            var certificate = options.Value.PostgreSql is { } postgreSql ? await PostgreSqlCertificate.ExplainAsync(postgreSql, exception, trust, cancellationToken) : null;
+            return HealthCheckResult.Unhealthy((certificate?.TrimEnd('.') ?? "The database does not answer") + Away, exception);
         }
     }
 }

@@ -12,6 +12,7 @@ using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Messaging;
 using QueueMaaS.OpenInference;
@@ -46,8 +47,11 @@ public static partial class QueueMaaSHost
         var bus = builder.Configuration.GetSection(BusOptions.Section).Get<BusOptions>() ?? new BusOptions();
         CheckTogether(roles, storage, bus);
         var s3 = builder.Configuration.GetSection(S3Options.Section).Get<S3Options>() ?? new S3Options();
-        if (s3.Contradiction() is { } s3Contradiction)
-            throw new SettingsException(s3Contradiction);
+        var tls = builder.Configuration.GetSection(TlsOptions.Section).Get<TlsOptions>() ?? new TlsOptions();
+        if ((s3.Contradiction() ?? tls.Contradiction()) is { } wrong)
+            throw new SettingsException(wrong);
+        storage.PostgreSql = PostgreSqlCertificate.WithAuthorities(storage.PostgreSql, tls.AuthorityFile);
+        builder.Services.PostConfigure<StorageOptions>(options => options.PostgreSql = storage.PostgreSql);
         if (builder.Configuration.GetSection(TokenOptions.Section).Get<TokenOptions>()?.Contradiction() is { } contradiction)
             throw new SettingsException(contradiction);
         var certificates = ServerCertificates.Find(builder.Configuration);
@@ -104,7 +108,8 @@ public static partial class QueueMaaSHost
     {
         var options = app.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<StorageOptions>>().Value;
         var schema = app.Services.GetRequiredService<DatabaseSchema>();
-        var state = await schema.ReadAsync(cancellationToken);
+        var state = new SchemaState([], [], []);
+        await CertificateRefusal.ExplainedAsync(app.Services, async () => state = await schema.ReadAsync(cancellationToken), cancellationToken);
         // An older program on a newer schema could write rows that the newer one cannot read.
         if (state.Newer is [var newer, ..])
             throw new SettingsException($"The database was brought up to date by a newer QueueMaaS (it has the migration `{newer}`, which this one does not know). Run that version or a later one; going back needs a restored backup.");
@@ -131,6 +136,7 @@ public static partial class QueueMaaSHost
     private static void AddOptions(IServiceCollection services, IConfiguration configuration)
     {
         services.Configure<StorageOptions>(configuration.GetSection(StorageOptions.Section));
+        services.Configure<TlsOptions>(configuration.GetSection(TlsOptions.Section));
         services.Configure<S3Options>(configuration.GetSection(S3Options.Section));
         services.Configure<BusOptions>(configuration.GetSection(BusOptions.Section));
         services.Configure<JobOptions>(configuration.GetSection(JobOptions.Section));

@@ -8,6 +8,7 @@ using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Retention;
+using QueueMaaS.Jobs.Settings;
 using QueueMaaS.Serving;
 using QueueMaaS.Storage.Artifacts.S3;
 
@@ -180,7 +181,7 @@ public sealed class S3StoreCases : IAsyncLifetime
         var configuration = new Microsoft.Extensions.Configuration.ConfigurationBuilder();
         Microsoft.Extensions.Configuration.CommandLineConfigurationExtensions.AddCommandLine(configuration, settings ?? _s3.Settings);
         var options = Microsoft.Extensions.Configuration.ConfigurationBinder.Get<S3Options>(configuration.Build().GetSection(S3Options.Section))!;
-        var connection = new S3Connection(Options.Create(options));
+        var connection = new S3Connection(Options.Create(options), new ServerTrust(Options.Create(new TlsOptions()), TimeProvider.System, NullLogger<ServerTrust>.Instance));
         _connections.Add(connection);
         var cache = new ArtifactCache(Path.Combine(_folder, cacheName), options.CacheBytes, TimeProvider.System, NullLogger<ArtifactCache>.Instance);
         var store = new S3ArtifactStore(connection, cache, TimeProvider.System, NullLogger<S3ArtifactStore>.Instance);

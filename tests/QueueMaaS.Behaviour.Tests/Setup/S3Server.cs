@@ -8,6 +8,7 @@ namespace QueueMaaS.Behaviour.Tests.Setup;
 public sealed class S3Server : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-s3-").FullName;
+    private string? _tls;
     private Process? _process;
 
     public const string Bucket = "artifacts-of-tests";
@@ -25,11 +26,12 @@ public sealed class S3Server : IAsyncDisposable
 
     /// <summary>The same through a proxy.</summary>
     public string[] SettingsAt(int port) =>
-        [$"--S3:Endpoint=http://127.0.0.1:{port}", $"--S3:Bucket={Bucket}", $"--S3:AccessKey={AccessKey}", $"--S3:SecretKey={SecretKey}", "--S3:Prefix=tests/", "--S3:PartBytes=5242880"];
+        [_tls is null ? $"--S3:Endpoint=http://127.0.0.1:{port}" : $"--S3:Endpoint=https://localhost:{port}", $"--S3:Bucket={Bucket}", $"--S3:AccessKey={AccessKey}", $"--S3:SecretKey={SecretKey}", "--S3:Prefix=tests/", "--S3:PartBytes=5242880"];
 
-    public static async Task<S3Server> StartAsync()
+    /// <param name="tls">A folder with <c>server.pem</c> and <c>server.key</c>. Null: without TLS.</param>
+    public static async Task<S3Server> StartAsync(string? tls = null)
     {
-        var server = new S3Server();
+        var server = new S3Server { _tls = tls };
         await server.UpAsync();
         return server;
     }
@@ -37,7 +39,7 @@ public sealed class S3Server : IAsyncDisposable
     /// <summary>Starts it, at the port of before.</summary>
     public async Task UpAsync()
     {
-        string[] arguments = ["s3.mjs", _folder, Bucket, AccessKey, SecretKey, $"{Port}"];
+        string[] arguments = ["s3.mjs", _folder, Bucket, AccessKey, SecretKey, $"{Port}", _tls ?? ""];
         var start = new ProcessStartInfo("node", arguments) { WorkingDirectory = Path.Combine(Node.RepositoryRoot(), "tests", "node"), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true };
         _process = Process.Start(start)!;
         Port = int.Parse((await _process.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);

@@ -1,21 +1,25 @@
 using System.Net.Http;
 using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
 using Amazon;
 using Amazon.Runtime;
 using Amazon.S3;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Jobs.Settings;
 
 namespace QueueMaaS.Storage.Artifacts.S3;
 
 /// <summary>The connection to the storage, and how artifacts are named there.</summary>
 public sealed class S3Connection : IDisposable
 {
+    /// <summary>What the storage is called where its certificate is spoken of.</summary>
+    public const string ServerName = "S3";
+
     private readonly HttpClient? _http;
 
-    public S3Connection(IOptions<S3Options> options)
+    public S3Connection(IOptions<S3Options> options, ServerTrust trust)
     {
         ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(trust);
         Options = options.Value;
         var config = new AmazonS3Config
         {
@@ -36,9 +40,10 @@ public sealed class S3Connection : IDisposable
             config.RegionEndpoint = RegionEndpoint.GetBySystemName(Options.Region);
         }
 
-        if (Options.AuthorityFile is { } file)
+        if (trust.HasAuthorities)
         {
-            _http = Trusting(file);
+            var handler = new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = trust.CheckOf(ServerName) } };
+            _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
             config.HttpClientFactory = new OwnHttpClient(_http);
         }
 
@@ -65,15 +70,6 @@ public sealed class S3Connection : IDisposable
     {
         Client.Dispose();
         _http?.Dispose();
-    }
-
-    private static HttpClient Trusting(string file)
-    {
-        var authorities = new X509Certificate2Collection();
-        authorities.ImportFromPemFile(file);
-        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        policy.CustomTrustStore.AddRange(authorities);
-        return new HttpClient(new SocketsHttpHandler { SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy } }) { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
     }
 
     private sealed class OwnHttpClient(HttpClient http) : HttpClientFactory

@@ -37,7 +37,7 @@ public static class S3Failures
             };
         }
 
-        return Find<AuthenticationException>(exception) is { } tls ? $"its certificate is not trusted ({tls.Message.TrimEnd('.')}). See S3:AuthorityFile"
+        return Find<AuthenticationException>(exception) is { } tls ? $"its certificate is not trusted ({tls.Message.TrimEnd('.')}). See Tls:AuthorityFile"
             : exception is AmazonClientException && exception.Message.Contains("credentials", StringComparison.OrdinalIgnoreCase) ? "no key was found to sign with. Set S3:AccessKey and S3:SecretKey, or give the pod or machine a role"
             : Find<HttpRequestException>(exception) is { HttpRequestError: HttpRequestError.NameResolutionError } ? "the host of S3:Endpoint cannot be resolved"
             : exception is TaskCanceledException or TimeoutException || Find<TimeoutException>(exception) is not null ? "it does not answer in time"

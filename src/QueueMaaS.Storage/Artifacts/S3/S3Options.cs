@@ -32,9 +32,6 @@ public sealed class S3Options
     /// <summary>The bucket stands in the path of an address (<c>endpoint/bucket</c>) and not before its host. Default: yes where <c>S3:Endpoint</c> is given, no for Amazon.</summary>
     public bool? PathStyle { get; set; }
 
-    /// <summary>File (PEM) with the certificate authorities that the storage's certificate may come from. Default: those of the system.</summary>
-    public string? AuthorityFile { get; set => field = Text(value); }
-
     /// <summary>Send the SDK's own checksums with every request, too. Default no: each body is signed with its SHA-256 anyway, and many storages that are not Amazon's refuse them.</summary>
     public bool Checksums { get; set; }
 
@@ -73,8 +70,6 @@ public sealed class S3Options
             return "S3:AccessKey and S3:SecretKey belong together: give both, or none for the usual places of the AWS SDK.";
         if (Endpoint is not null && !(Uri.TryCreate(Endpoint, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"))
             return "S3:Endpoint must be an http or https address, such as `https://minio.example.org:9000`.";
-        if (AuthorityFile is not null && !File.Exists(AuthorityFile))
-            return $"S3:AuthorityFile is `{AuthorityFile}`: there is no such file.";
         return Prefix.StartsWith('/') ? "S3:Prefix must not begin with a slash: names in a bucket have none in front." : null;
     }
 
