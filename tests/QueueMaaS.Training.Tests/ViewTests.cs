@@ -57,6 +57,11 @@ public sealed class ViewTests
     public void Views_are_refused_for_what_is_no_image_and_for_shifts_out_of_range()
     {
         Samples.ShouldFail(() => TrainingSettings.From(Samples.Input with { Views = new() { Shift = 65 } }), ProblemCodes.InvalidValue).Message.ShouldContain("views.shift");
+        var images = new DatasetCard("image-folder", 20, [new("a", 10), new("b", 10)], new Dictionary<string, int>(), 18, 18, 3);
+        Samples.ShouldFail(() => Preparation.CardFit.Require(images, TrainingSettings.From(Samples.Input with { Views = new() { Shift = 20 } })), ProblemCodes.SpecificationInvalid).Message.ShouldContain("'shift'");
+        Samples.ShouldFail(() => Preparation.CardFit.Require(images, TrainingSettings.From(Samples.Input with { Task = TrainingTask.Autoencoding, Views = new() { Mirror = true } })), ProblemCodes.InvalidValue).Message.ShouldContain("'views'");
+        Samples.ShouldFail(() => Preparation.CardFit.Require(images with { Width = 0, Height = 0, Channels = 0, Columns = [] }, TrainingSettings.From(Samples.Input with { Views = new() { Mirror = true } })), ProblemCodes.InvalidValue).Message.ShouldContain("'views'");
+        Preparation.CardFit.Require(images, TrainingSettings.From(Samples.Input with { Views = new() { Mirror = true, Shift = 1 } }));
         Samples.ShouldFail(() => ModelSpecification.Sequential("v", new ViewsLayer(true), new LinearLayer(2)).Inputs(TensorShape.Row(5)), ProblemCodes.SpecificationInvalid);
         var settings = TrainingSettings.From(Samples.Input with { Views = new() { Shift = 20 } });
         Samples.ShouldFail(() => new Trainer().Train(Samples.Plan(Samples.Images(20), settings)), ProblemCodes.SpecificationInvalid).Message.ShouldContain("'shift'");

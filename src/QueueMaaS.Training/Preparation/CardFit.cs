@@ -10,6 +10,8 @@ internal static class CardFit
     /// <exception cref="ProblemException"><c>specification_invalid</c>, <c>column_not_found</c> or <c>invalid_value</c>.</exception>
     public static void Require(DatasetCard card, TrainingSettings settings)
     {
+        if (settings.Views is not null && (card.Columns is not null || settings.Task == TrainingTask.Autoencoding))
+            throw TrainingPlan.NothingToView();
         if (card.Width > 0)
             RequireImages(card, settings);
         if (card.Columns is { } columns)
@@ -48,6 +50,6 @@ internal static class CardFit
         var outputs = settings.Task == TrainingTask.Autoencoding ? (int)Math.Min(shape.Count, int.MaxValue) : card.Classes.Count;
         var network = (settings.Network ?? ModelPresets.Create(settings.Preset ?? ModelPresets.Default)).For(outputs);
         OutputCheck.Require(
-            network, shape, settings.Task == TrainingTask.Autoencoding ? Feeding.ExampleTargets.OfInputs(outputs) : Feeding.ExampleTargets.OfClasses([], [.. card.Classes.Select(c => c.Name)]));
+            settings.Views is { } views ? network.With(views) : network, shape, settings.Task == TrainingTask.Autoencoding ? Feeding.ExampleTargets.OfInputs(outputs) : Feeding.ExampleTargets.OfClasses([], [.. card.Classes.Select(c => c.Name)]));
     }
 }

@@ -35,9 +35,12 @@ public sealed record TrainingPlan
         if (Settings.Views is not { } views)
             return this;
         if (!Data.Inputs.Shape.IsImage || Data.Targets.Task == TrainingTask.Autoencoding)
-            throw new ProblemException(ProblemCodes.InvalidValue, "The field 'views' of the training input is for images with labels or numbers to learn. Leave it out.", ("field", "views"));
+            throw NothingToView();
         return this with { Network = Network.With(views) };
     }
+
+    internal static ProblemException NothingToView() =>
+        new(ProblemCodes.InvalidValue, "The field 'views' of the training input is for images with labels or numbers to learn. Leave it out.", ("field", "views"));
 }
 
 /// <summary>What a training calls while it runs, always on its own thread.</summary>
