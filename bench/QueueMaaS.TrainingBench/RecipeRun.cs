@@ -19,10 +19,7 @@ internal static class RecipeRun
         var training = TrainingDocument.Read(JsonSerializer.SerializeToElement(input));
         using var archive = DatasetArchive.Open(zip);
         var images = archive.Load(new());
-        // Every tenth image of each class, in the order of the names.
-        var place = new int[images.Classes.Count];
-        for (var i = 0; i < images.Count; i++)
-            images.Splits[i] = place[images.Labels[i]]++ % 10 == 9 ? "val" : "train";
+        Samples.HoldOut(images, every: 10);
         training = training with { Data = (training.Data ?? new()) with { Split = new() { Leak = LeakAction.Keep } } };
         var checkedSettings = TrainingSettings.From(training);
         var clock = Stopwatch.StartNew();

@@ -29,6 +29,14 @@ internal static class Samples
         };
     }
 
+    /// <summary>Keeps every so-manieth image of each class for validation, in the order of the names: another program can make the same split.</summary>
+    public static void HoldOut(LabelledImages images, int every)
+    {
+        var place = new int[images.Classes.Count];
+        for (var i = 0; i < images.Count; i++)
+            images.Splits[i] = place[images.Labels[i]]++ % every == every - 1 ? "val" : "train";
+    }
+
     public static TrainingPlan Plan(LabelledImages images, string network, int epochs, int batchSize)
     {
         var settings = TrainingSettings.From(new TrainingInput { Model = "bench", Dataset = "bench", Preset = network, Epochs = epochs, BatchSize = batchSize });

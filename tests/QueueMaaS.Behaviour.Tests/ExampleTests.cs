@@ -19,19 +19,14 @@ public sealed class ExampleTests(EmbeddedService service)
             var start = new ProcessStartInfo("python3", [Path.Combine(Node.RepositoryRoot(), "examples", "table.py"), "--people", "1500", "--epochs", "8"])
             {
                 WorkingDirectory = reports.FullName,
-                UseShellExecute = false,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
             };
             start.Environment["QUEUEMAAS_URL"] = service.Http.BaseAddress!.ToString();
             start.Environment["QUEUEMAAS_REPORTS"] = reports.FullName;
             start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
             start.Environment.Remove("QUEUEMAAS_API_KEY");
-            using var process = Process.Start(start)!;
-            var (told, errors) = (process.StandardOutput.ReadToEndAsync(Cancel), process.StandardError.ReadToEndAsync(Cancel));
-            await process.WaitForExitAsync(Cancel);
-            process.ExitCode.ShouldBe(0, await told + await errors);
-            (await told).ShouldSatisfyAllConditions(
+            var (exitCode, told) = await ProgramRun.RunAsync(start);
+            exitCode.ShouldBe(0, told);
+            told.ShouldSatisfyAllConditions(
                 text => text.ShouldContain("data set census@1: {'train': 1200, 'test': 300}"),
                 text => text.ShouldContain("gate: done"),
                 text => text.ShouldContain("  promoted: "),

@@ -13,9 +13,9 @@ internal sealed class MomentumUpdate : WeightUpdate
     public MomentumUpdate(BuiltModel model, OptimizationSettings settings, double momentum)
         : base(model, settings)
     {
-        var none = momentum == 0 && settings.Groups?.Any(g => g.Momentum > 0) is not true;
-        _velocity = none ? null : HoldZeros("velocity");
-        _momenta = none ? [] : Momenta(momentum);
+        var momenta = Momenta(momentum);
+        _velocity = momenta.All(m => m == 0) ? null : HoldZeros("velocity");
+        _momenta = [.. momenta.Select(Hold)];
     }
 
     protected override void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate)

@@ -26,7 +26,7 @@ internal sealed class MuonUpdate : WeightUpdate
         : base(model, settings)
     {
         _velocity = HoldZeros("velocity");
-        _momenta = Momenta(Momentum);
+        _momenta = [.. Momenta(Momentum).Select(Hold)];
         var layers = model.Specification.Nodes;
         var last = layers.Last(n => model.Weights.Any(w => w.Layer == n.Id)).Id;
         var embeddings = layers.Where(n => n.Layer is EmbeddingLayer or PositionLayer).Select(n => n.Id).ToHashSet(StringComparer.Ordinal);

@@ -47,7 +47,7 @@ internal abstract class WeightUpdate : IDisposable
     public static WeightUpdate Create(string optimizer, BuiltModel model, OptimizationSettings settings) => optimizer switch
     {
         "gradientDescent" => new MomentumUpdate(model, settings, momentum: 0),
-        "sgd" => new MomentumUpdate(model, settings, settings.Momentum ?? 0.9),
+        "sgd" => new MomentumUpdate(model, settings, momentum: 0.9),
         "adagrad" => new AdaGradUpdate(model, settings),
         "rmsprop" => new RmsPropUpdate(model, settings),
         "adam" => new AdamUpdate(model, settings, decoupled: false),
@@ -98,8 +98,8 @@ internal abstract class WeightUpdate : IDisposable
             tensor.Dispose();
     }
 
-    /// <summary>Of each weight: that of its group, or of the job, or the rule's own; held as long as this object.</summary>
-    protected Scalar[] Momenta(double byDefault) => [.. Weights.Select(w => Hold(GroupOf(w, Settings)?.Momentum ?? Settings.Momentum ?? byDefault))];
+    /// <summary>The momentum of each weight: that of its group, or of the job, or the rule's own.</summary>
+    protected double[] Momenta(double byDefault) => [.. Weights.Select(w => GroupOf(w, Settings)?.Momentum ?? Settings.Momentum ?? byDefault)];
 
     protected abstract void Update(int index, torch.Tensor weight, torch.Tensor gradient, double learningRate);
 

@@ -23,7 +23,7 @@ internal sealed class RestoreRun(StorageOptions options, S3Options s3, IArtifact
         CheckBucket(manifest, artifactsCopied);
         var data = Directory.CreateDirectory(options.DataFolder).FullName;
         if (manifest.ArtifactsIn is null)
-            await CopyArtifactsAsync(Path.Combine(folder, BackupManifest.ArtifactFolder), Path.Combine(data, BackupManifest.ArtifactFolder), manifest, cancellationToken);
+            await StoreArtifactsAsync(Path.Combine(folder, BackupManifest.ArtifactFolder), manifest, cancellationToken);
         if (File.Exists(Path.Combine(folder, BackupManifest.PepperFile)))
             CopyPepper(Path.Combine(folder, BackupManifest.PepperFile), Path.Combine(data, BackupManifest.PepperFile));
         if (options.PostgreSql is { } postgreSql)
@@ -43,29 +43,18 @@ internal sealed class RestoreRun(StorageOptions options, S3Options s3, IArtifact
             throw new SettingsException($"The backup's artifacts are in {place}, and the settings name {s3.Place}. Copy them there (what is named `{s3.Prefix}artifacts/…`) and say so with --artifacts-copied, or set S3 as it was.");
     }
 
-    private async Task CopyArtifactsAsync(string from, string to, BackupManifest manifest, CancellationToken cancellationToken)
+    private async Task StoreArtifactsAsync(string from, BackupManifest manifest, CancellationToken cancellationToken)
     {
         var artifacts = BackupManifest.FilesIn(from).ToArray();
         if (artifacts.Length < manifest.Artifacts)
             throw new SettingsException($"The backup is not whole: {BackupManifest.FileName} tells of {manifest.Artifacts} artifacts, and {artifacts.Length} are there.");
         foreach (var artifact in artifacts)
         {
-            await using (var content = artifact.OpenRead())
-            {
-                if (Convert.ToHexStringLower(await SHA256.HashDataAsync(content, cancellationToken)) != artifact.Name)
-                    throw new SettingsException($"The backup is damaged: the content of {artifact.FullName} does not have the hash that is its name. Nothing was put in use.");
-            }
-
-            if (s3.Bucket is not null)
-            {
-                await using var content = artifact.OpenRead();
-                await store.PutAsync(content, long.MaxValue, cancellationToken);
-                continue;
-            }
-
-            var target = Path.Combine(to, artifact.Name[..2], artifact.Name);
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            artifact.CopyTo(target, overwrite: true);
+            await using var content = artifact.OpenRead();
+            if (Convert.ToHexStringLower(await SHA256.HashDataAsync(content, cancellationToken)) != artifact.Name)
+                throw new SettingsException($"The backup is damaged: the content of {artifact.FullName} does not have the hash that is its name. Nothing was put in use.");
+            content.Position = 0;
+            await store.PutAsync(content, long.MaxValue, cancellationToken);
         }
     }
 

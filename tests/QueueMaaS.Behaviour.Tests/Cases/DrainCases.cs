@@ -7,23 +7,8 @@ namespace QueueMaaS.Behaviour.Tests.Cases;
 
 /// <summary>Processes that are told to stop (SIGTERM), as Kubernetes and systemd do it. Leases are long, so that nothing here comes from one that expired.</summary>
 [Collection("faults")]
-public sealed class DrainCases : IAsyncLifetime
+public sealed class DrainCases : ProcessCases
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-drain-").FullName;
-    private readonly List<WorkerProcess> _processes = [];
-    private ServerSpace? _space;
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    public async ValueTask InitializeAsync() => _space = await ServerSpace.CreateAsync();
-
-    public async ValueTask DisposeAsync()
-    {
-        _processes.ForEach(process => process.KillHard());
-        await _space!.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
-    }
-
     [Fact]
     public async Task A_training_of_a_worker_that_is_told_to_stop_goes_on_at_another_at_once_and_loses_no_attempt()
     {
@@ -81,9 +66,5 @@ public sealed class DrainCases : IAsyncLifetime
         return http;
     }
 
-    private WorkerProcess Start(string roles)
-    {
-        _processes.Add(new WorkerProcess(roles, _folder, new Dictionary<string, string>(_space!.Settings) { ["Jobs:Lease"] = "00:10:00", ["Jobs:TrainingLease"] = "00:10:00" }));
-        return _processes[^1];
-    }
+    private WorkerProcess Start(string roles) => Start(roles, ("Jobs:Lease", "00:10:00"), ("Jobs:TrainingLease", "00:10:00"));
 }

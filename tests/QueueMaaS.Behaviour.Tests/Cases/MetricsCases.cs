@@ -89,10 +89,7 @@ public abstract partial class MetricsCases(ServiceFixture service)
     /// <summary>The table of docs/telemetry.md.</summary>
     private static Dictionary<string, (string Type, string[] Labels)> Documented()
     {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "QueueMaaS.sln")))
-            folder = folder.Parent!;
-        return TableRow().Matches(File.ReadAllText(Path.Combine(folder.FullName, "docs", "telemetry.md")))
+        return TableRow().Matches(File.ReadAllText(Path.Combine(Node.RepositoryRoot(), "docs", "telemetry.md")))
             .ToDictionary(row => row.Groups["name"].Value, row => (row.Groups["type"].Value, row.Groups["labels"].Value.Split([',', ' ', '`'], StringSplitOptions.RemoveEmptyEntries)));
     }
 

@@ -13,21 +13,25 @@ public static class ProgramRun
             var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "QueueMaaS.dll"), .. arguments])
             {
                 WorkingDirectory = folder.FullName,
-                UseShellExecute = false,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
             };
             foreach (var name in (string[])["Bus__RabbitMq", "Storage__PostgreSql", "Storage__Redis"])
                 start.Environment.Remove(name);
-            using var process = Process.Start(start)!;
-            var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-            var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken);
-            return (process.ExitCode, await output + await errors);
+            return await RunAsync(start);
         }
         finally
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    /// <summary>Runs any other program to its end.</summary>
+    public static async Task<(int ExitCode, string Output)> RunAsync(ProcessStartInfo start)
+    {
+        (start.UseShellExecute, start.RedirectStandardOutput, start.RedirectStandardError) = (false, true, true);
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var errors = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (process.ExitCode, await output + await errors);
     }
 }

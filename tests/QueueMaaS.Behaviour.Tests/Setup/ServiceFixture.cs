@@ -16,6 +16,7 @@ public abstract class ServiceFixture : IAsyncLifetime
     private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-tests-").FullName;
     private WebApplication? _app;
     private HttpClient? _http;
+    private S3Server? _s3;
 
     public IServiceProvider Services => _app!.Services;
     public HttpClient Http => _http!;
@@ -40,7 +41,8 @@ public abstract class ServiceFixture : IAsyncLifetime
             "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Deployment:LookEvery=00:00:00.1", "--Deployment:DriftRowsPerSecond=1000", "--Api:MaxUploadBytes=4000000", "--Imports:AllowPrivate=true", $"--Imports:Folder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
             "--Tenants:quota:MaxWaiting=2", "--Tenants:rate:SubmissionsPerSecond=0.5", "--Tenants:narrow:MaxRunning=1", "--Webhooks:DisableAfter=00:00:01", "--Webhooks:Timeout=00:00:02", "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
         ];
-        _app = QueueMaaSHost.Build([.. common, .. await SettingsAsync()]);
+        _s3 = OnS3 ? await S3Server.StartAsync() : null;
+        _app = QueueMaaSHost.Build([.. common, .. await SettingsAsync(), .. _s3?.Settings ?? []]);
         await QueueMaaSHost.PrepareDatabaseAsync(_app, CancellationToken.None);
         await _app.StartAsync();
         _http = new HttpClient { BaseAddress = new Uri(_app.Urls.First() + "/"), Timeout = TimeSpan.FromMinutes(3) };
@@ -65,6 +67,8 @@ public abstract class ServiceFixture : IAsyncLifetime
 
         await Webhooks.DisposeAsync();
         await EndAsync();
+        if (_s3 is not null)
+            await _s3.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
         GC.SuppressFinalize(this);
     }
@@ -78,6 +82,9 @@ public abstract class ServiceFixture : IAsyncLifetime
         var own = (await catalog.FindAsync("default", new VersionReference("double", 1, null), CancellationToken.None))!;
         await catalog.RegisterAsync(tenant, new NewModelVersion { Name = "double", Artifact = new Artifact(own.Artifact, own.Bytes), Signature = own.Signature, Batching = own.Batching }, CancellationToken.None);
     }
+
+    /// <summary>Whether its artifacts are on S3.</summary>
+    protected virtual bool OnS3 => false;
 
     protected abstract Task<string[]> SettingsAsync();
 
