@@ -63,7 +63,7 @@ class Service:
 
 
 def moment(text):
-    return datetime.fromisoformat(text.replace("Z", "+00:00")[:26] + "+00:00").timestamp()
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 def asha(options, training, space):

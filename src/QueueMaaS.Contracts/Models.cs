@@ -40,6 +40,8 @@ public sealed record ModelCard
     public BatchCheck? Batch { get; init; }
     /// <summary>Whether requests can be padded along <c>batching.ragged</c>; left out where the version has none.</summary>
     public BatchCheck? Padding { get; init; }
+    /// <summary>Whether it runs in a process of its own; left out where it was trained here.</summary>
+    public IsolationCheck? Isolation { get; init; }
     /// <summary>The data set that it was trained on, <c>name@version</c>.</summary>
     public string? Dataset { get; init; }
     /// <summary>The parameters that it was trained with.</summary>
@@ -67,6 +69,12 @@ public sealed record UploadedCard
 /// <param name="MaxDeviation">The greatest difference between a row alone and the same row in a batch, relative to values over 1 and absolute below; null where it could not be tried.</param>
 /// <param name="Sizes">The batch sizes tried.</param>
 public sealed record BatchCheck(bool Batched, string Reason, double? MaxDeviation = null, IReadOnlyList<int>? Sizes = null);
+
+/// <summary>Whether a model could take more than its share of a worker: looked at when it is uploaded.</summary>
+/// <param name="Isolated">True where it runs in a process of its own, with limits on its memory and time (unless <c>Inference:Isolation</c> says otherwise).</param>
+/// <param name="Reason">What was found, in a sentence.</param>
+/// <param name="BytesPerRow">About what a row of a batch takes beside the weights, as seen with made-up rows; null where that could not be seen.</param>
+public sealed record IsolationCheck(bool Isolated, string Reason, long? BytesPerRow = null);
 
 /// <summary>What is done with a request whose timeout has passed before its computation began.</summary>
 public enum TimeoutAction

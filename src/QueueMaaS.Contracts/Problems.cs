@@ -112,6 +112,8 @@ public static class ProblemCodes
     public const string ModelExecutionFailed = "model_execution_failed";
     /// <summary>The model's computation took longer than it may, or did so several times in a row, so that it is not computed for a while.</summary>
     public const string ModelRunTimeout = "model_run_timeout";
+    /// <summary>The model's computation, or its loading, ended the process of its own that it ran in; or did so several times in a row, so that it is not computed for a while.</summary>
+    public const string ModelProcessEnded = "model_process_ended";
     /// <summary>The batcher's queue is full.</summary>
     public const string QueueFull = "queue_full";
     /// <summary>No data set has this name or version.</summary>

@@ -28,6 +28,14 @@ public sealed record ServedModel(
     /// <summary>Requests are padded along the ragged axis, so that those of different lengths share batches.</summary>
     public bool IsPadded => Batching.Ragged is not null && (Card?.Padding is not { Batched: false } || Batching.IgnoreBatchCheck);
 
+    /// <summary>It computes in a process of its own.</summary>
+    public bool IsIsolated(InferenceOptions options) => options?.Isolation switch
+    {
+        "all" => true,
+        "none" => false,
+        _ => Card?.Isolation is { Isolated: true },
+    };
+
     /// <summary>Tells served models apart: versions of one name and number in different tenants may have different files or settings.</summary>
     public string Key { get; } = $"{Name}@{Version}|{Path}|{JsonSerializer.Serialize(Batching, QueueMaaSJson.Relaxed)}";
 

@@ -22,6 +22,21 @@ public sealed class InferenceOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "1.00:00:00")]
     public TimeSpan RunTimeout { get; set; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// Which models run in processes of their own, with limits on their memory and time: <c>auto</c> those that were uploaded and whose card says so (loops, sizes that come from the values of a request, memory that one batch may not have), <c>all</c>, or <c>none</c>.
+    /// Uploads are looked at in such a process too, except with <c>none</c>. Default <c>auto</c>.
+    /// </summary>
+    [AllowedValues("auto", "all", "none", ErrorMessage = "Inference:Isolation must be auto, all or none.")]
+    public string Isolation { get; set; } = "auto";
+
+    /// <summary>Most memory that a model in a process of its own may take, in bytes (on Linux, and with <c>Provider</c> <c>cpu</c>; elsewhere there is no limit). A run that needs more fails with <c>out_of_memory</c>. Default 0: half of the memory that the worker may use.</summary>
+    [Range(0, long.MaxValue)]
+    public long ModelMemoryBytes { get; set; }
+
+    /// <summary>The longest that a model in a process of its own may take to be loaded. Default 5 minutes.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan LoadTimeout { get; set; } = TimeSpan.FromMinutes(5);
+
     /// <summary>What computes: <c>cpu</c>, <c>cuda</c> or <c>tensorrt</c>. The last two need a build with <c>-p:Accelerator=cuda</c> and a GPU. Default <c>cpu</c>.</summary>
     [AllowedValues("cpu", "cuda", "tensorrt", ErrorMessage = "Inference:Provider must be cpu, cuda or tensorrt.")]
     public string Provider { get; set; } = "cpu";

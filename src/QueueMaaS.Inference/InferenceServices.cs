@@ -28,7 +28,8 @@ public static class InferenceServices
         services.AddSingleton<ISubmissionCheck>(static provider => provider.GetRequiredService<EvaluationSubmissionCheck>());
         services.AddSingleton<ISubmissionCheck, PromotionSubmissionCheck>();
         services.AddSingleton<ISubmissionCheck, BaselineSubmissionCheck>();
-        services.AddSingleton<IModelInspector, OnnxModelInspector>();
+        services.TryAddSingleton<ModelLoader>();
+        services.AddSingleton<IModelInspector>(static provider => new OnnxModelInspector(provider.GetRequiredService<ModelLoader>(), provider.GetRequiredService<IOptions<InferenceOptions>>().Value));
         services.TryAddSingleton<TokenizerCache>();
         services.TryAddSingleton<BatchSummaries>();
         return services;
@@ -38,8 +39,9 @@ public static class InferenceServices
     public static IServiceCollection AddInferenceExecutors(this IServiceCollection services)
     {
         services.AddSingleton<IValidateOptions<InferenceOptions>, ExecutionProvider>();
+        services.TryAddSingleton<ModelLoader>();
         services.AddSingleton<IModelHost>(provider => new ModelHost(
-            provider.GetRequiredService<IOptions<InferenceOptions>>().Value, provider.GetRequiredService<TimeProvider>(), provider.GetService<IMeterFactory>()));
+            provider.GetRequiredService<IOptions<InferenceOptions>>().Value, provider.GetRequiredService<TimeProvider>(), provider.GetService<IMeterFactory>(), provider.GetRequiredService<ModelLoader>()));
         services.AddSingleton<IInferenceDemand>(provider => (ModelHost)provider.GetRequiredService<IModelHost>());
         services.TryAddSingleton<TokenizerCache>();
         services.AddSingleton<Predictor>();

@@ -21,14 +21,14 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
 
     /// <summary>An empty host.</summary>
     /// <exception cref="ValidationException">An option is outside its range.</exception>
-    public ModelHost(InferenceOptions options, TimeProvider? time = null, IMeterFactory? meters = null)
+    public ModelHost(InferenceOptions options, TimeProvider? time = null, IMeterFactory? meters = null, ModelLoader? loader = null)
     {
         ArgumentNullException.ThrowIfNull(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         _metrics = new(meters);
         var maxBytes = options.MaxLoadedBytes > 0 ? options.MaxLoadedBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
         _answers = new(options.MaxCacheBytes, time ?? TimeProvider.System, _metrics);
-        _models = new(options.MaxLoadedModels, maxBytes, served => LoadedModel.Load(served, options, time ?? TimeProvider.System, _metrics));
+        _models = new(options.MaxLoadedModels, maxBytes, served => LoadedModel.Load(served, options, loader ?? new(), time ?? TimeProvider.System, _metrics));
         _metrics.Watch(() => _models.Count, () => _models.Bytes);
     }
 

@@ -1,3 +1,4 @@
 using QueueMaaS.Commands;
+using QueueMaaS.Inference.Isolation;
 
-return await CommandLine.Create().Parse(args).InvokeAsync();
+return args is [ModelProcessProgram.Command] ? ModelProcessProgram.Run() : await CommandLine.Create().Parse(args).InvokeAsync();

@@ -49,4 +49,34 @@ public sealed class FuzzTests : IDisposable
             new OnnxModelInspector().Inspect(path);
         });
     }
+
+    /// <summary>What comes from the process of a model that somebody else made.</summary>
+    [Fact]
+    public void Frames_of_a_models_process()
+    {
+        using var good = new MemoryStream();
+        using (var frames = new Isolation.TensorFrames(good, long.MaxValue))
+        {
+            frames.WriteOutputs([Samples.Floats("y", [2, 2], 1, 2, 3, 4), TensorBuffer.OfTexts("t", [2], new[] { "a", "ß" })]);
+            frames.WriteFailure("""{"code":"model_execution_failed","message":"m"}""", "text");
+            Mutations.Try("frames", [good.ToArray()], static bytes =>
+            {
+                using var read = new Isolation.TensorFrames(new MemoryStream(bytes), 1 << 20);
+                try
+                {
+                    while (read.ReadKind() is var kind)
+                    {
+                        if (kind is Isolation.FrameKind.Outputs or Isolation.FrameKind.Run)
+                            read.ReadTensors([new("y", "FP32", [-1]), new("t", "BYTES", [-1])]);
+                        else if (kind == Isolation.FrameKind.Failed)
+                            _ = (read.ReadText(), read.ReadText());
+                    }
+                }
+                catch (Exception e) when (e is EndOfStreamException or InvalidDataException)
+                {
+                    // Refused, as the worker does by ending the process.
+                }
+            });
+        }
+    }
 }

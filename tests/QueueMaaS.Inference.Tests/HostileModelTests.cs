@@ -60,7 +60,7 @@ public sealed class HostileModelTests : IAsyncLifetime
     }
 
     /// <summary>y = x added to itself for as long as true is true.</summary>
-    private static ModelProto EndlessLoop()
+    internal static ModelProto EndlessLoop()
     {
         var body = new GraphProto { Name = "body" };
         body.Input.Add(Graphs.Value("iteration", DataType.Int64, []));
@@ -80,7 +80,7 @@ public sealed class HostileModelTests : IAsyncLifetime
         return Graphs.Model(graph);
     }
 
-    private static ModelProto HugeConstant(long size)
+    internal static ModelProto HugeConstant(long size)
     {
         var graph = new GraphProto { Name = "huge" };
         graph.Input.Add(Graphs.Value("x", DataType.Float, [-1, 2]));

@@ -25,7 +25,7 @@ internal sealed class ModelRegistration(IArtifactStore artifacts, IModelCatalog 
                 Name = name,
                 Artifact = model.Artifact,
                 Signature = inspection.Signature,
-                Card = new ModelCard { Batch = inspection.Batch, Padding = inspection.Padding, Description = model.Card?.Description, Dataset = model.Card?.Dataset, Parameters = model.Card?.Parameters },
+                Card = new ModelCard { Batch = inspection.Batch, Padding = inspection.Padding, Isolation = inspection.Isolation, Description = model.Card?.Description, Dataset = model.Card?.Dataset, Parameters = model.Card?.Parameters },
                 Metrics = model.Card?.Metrics,
                 Pipeline = model.Pipeline,
                 Batching = batching,

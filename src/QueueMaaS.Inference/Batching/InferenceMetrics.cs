@@ -17,6 +17,7 @@ public sealed class InferenceMetrics : IDisposable
     private readonly Counter<long> _again;
     private readonly Counter<long> _failed;
     private readonly Counter<long> _reused;
+    private readonly Counter<long> _processesEnded;
     private readonly ConcurrentDictionary<DynamicBatcher, bool> _batchers = new();
     private readonly ConcurrentDictionary<(string Model, int Version), BatchStatistics> _statistics = new();
 
@@ -30,6 +31,7 @@ public sealed class InferenceMetrics : IDisposable
         _again = _meter.CreateCounter<long>("queuemaas_batch_runs_again", description: "Further runs to find the request that made its batch fail.");
         _failed = _meter.CreateCounter<long>("queuemaas_batch_requests_failed", description: "Requests that failed or were refused, by code.");
         _reused = _meter.CreateCounter<long>("queuemaas_answers_reused", description: "Requests answered without a computation of their own: shared with one in flight, or cached.");
+        _processesEnded = _meter.CreateCounter<long>("queuemaas_model_processes_ended", description: "Processes of isolated models that ended in the middle of a run.");
         Gauge("queuemaas_batch_queue_rows", "rows", "Rows queued.", static s => s.Rows);
         Gauge("queuemaas_batch_queue_bytes", "By", "Memory held by queued tensors.", static s => s.Bytes);
         Gauge("queuemaas_batch_queue_requests", null, "Requests queued or waiting for room.", static s => s.Requests);
@@ -74,6 +76,8 @@ public sealed class InferenceMetrics : IDisposable
     }
 
     internal void Reused(string model, int version, string how) => _reused.Add(1, new("model", model), new("version", version), new("how", how));
+
+    internal void ProcessEnded(string model, int version) => _processesEnded.Add(1, new("model", model), new("version", version));
 
     /// <inheritdoc/>
     public void Dispose() => _meter.Dispose();

@@ -19,11 +19,11 @@ internal static class BatchInvariance
     private static readonly int[][] Orders = [[0, 1], [3, 2, 1, 0], [2, 0, 3]];
 
     /// <summary>Runs the model on made-up rows.</summary>
-    public static BatchCheck Check(OnnxModel model)
+    public static BatchCheck Check(IOnnxModel model)
     {
         if (!model.HasBatchAxis)
             return new(false, "The model has no free batch axis that all its inputs and outputs share, so each request is computed by itself.");
-        using var session = new OnnxSession(model);
+        using var session = model.NewInstance();
         foreach (var size in model.Signature.Inputs.Any(i => i.Shape.Skip(1).Any(s => s < 0)) ? MadeUpRows.FreeSizes : MadeUpRows.FreeSizes[..1])
         {
             try
@@ -43,7 +43,7 @@ internal static class BatchInvariance
         return new(true, "The model could not be tried on made-up rows, so it is batched as its free first axis says. Register it with `batching.maxBatchSize` 1 if its rows influence each other.");
     }
 
-    private static BatchCheck Check(OnnxSession session, BatchMember[] rows, ModelSignature signature)
+    private static BatchCheck Check(IModelInstance session, BatchMember[] rows, ModelSignature signature)
     {
         var clock = Stopwatch.StartNew();
         var alone = rows.Select(row => session.Run([row], CancellationToken.None)).ToArray();
@@ -60,7 +60,7 @@ internal static class BatchInvariance
             {
                 together = session.Run([.. order.Select(i => rows[i])], CancellationToken.None);
             }
-            catch (OnnxRuntimeException e)
+            catch (Exception e) when (e is OnnxRuntimeException or BatchRunException)
             {
                 return new(false, $"A batch of {order.Length} rows fails although each row alone does not, so each request is computed by itself. {OnnxFailure.OnRun(e).Problem.Message}", Sizes: sizes);
             }

@@ -38,13 +38,13 @@ internal static partial class OnnxFailure
     }
 
     /// <summary>A computation that failed.</summary>
-    public static ProblemException OnRun(OnnxRuntimeException exception)
+    public static ProblemException OnRun(Exception exception)
     {
         var message = Clean(exception.Message, path: null);
         if (message.Contains("Failed to allocate memory", StringComparison.OrdinalIgnoreCase) || message.Contains("bad_alloc", StringComparison.Ordinal) || message.Contains("bad allocation", StringComparison.Ordinal))
         {
             return new(Problem.Create(
-                ProblemCodes.OutOfMemory, $"The worker's memory did not suffice for the model's computation on this input: {message} Send fewer rows at a time, set a smaller `batching.maxBatchSize`, or give the worker more memory."), exception);
+                ProblemCodes.OutOfMemory, $"The memory did not suffice for the model's computation on this input: {message} Send fewer rows at a time, set a smaller `batching.maxBatchSize`, or give it more memory (Inference:ModelMemoryBytes, where the model has a process of its own)."), exception);
         }
 
         return new(Problem.Create(

@@ -10,9 +10,9 @@ internal static class PaddingInvariance
     private const int Longest = 12;
 
     /// <summary>Runs the model on made-up rows of several lengths, each as it is and padded.</summary>
-    public static BatchCheck Check(OnnxModel model, RaggedAxis ragged)
+    public static BatchCheck Check(IOnnxModel model, RaggedAxis ragged)
     {
-        using var session = new OnnxSession(model);
+        using var session = model.NewInstance();
         var tolerance = TensorDifference.Tolerance(model.Signature);
         var greatest = 0d;
         var tried = new List<int>();

@@ -11,11 +11,11 @@ internal sealed class LoadedModel : IAsyncDisposable
     private const long SmallModelBytes = 16 << 20;
     private const int MostInstances = 4;
 
-    private readonly OnnxModel _model;
+    private readonly IOnnxModel _model;
     private readonly string? _artifact;
     private readonly int _instances;
 
-    private LoadedModel(OnnxModel model, DynamicBatcher batcher, string? artifact, int instances)
+    private LoadedModel(IOnnxModel model, DynamicBatcher batcher, string? artifact, int instances)
     {
         _model = model;
         _artifact = artifact;
@@ -33,16 +33,16 @@ internal sealed class LoadedModel : IAsyncDisposable
     public ModelLoad? Load(DateTimeOffset now) =>
         _artifact is not null && Batcher.State is { Cost: var (perRow, perBatch) } state ? new(_artifact, perRow, perBatch, state.BatchSize, _instances, state.Rows, now) : null;
 
-    public static LoadedModel Load(ServedModel served, InferenceOptions options, TimeProvider time, InferenceMetrics metrics)
+    public static LoadedModel Load(ServedModel served, InferenceOptions options, ModelLoader loader, TimeProvider time, InferenceMetrics metrics)
     {
         var batching = served.Batching;
         var instances = batching.Instances ?? (options.Instances > 0 ? options.Instances : ChooseInstances(served, options));
         var threads = batching.IntraOpThreads ?? (options.IntraOpThreads > 0 ? options.IntraOpThreads : Math.Max(1, Environment.ProcessorCount / instances));
-        var model = OnnxModel.Load(served.Path, threads, options);
+        var model = loader.Load(served.Path, threads, options, served.IsIsolated(options), how => metrics.ProcessEnded(served.Name, served.Version));
         try
         {
             var single = served.IsSingle || !model.HasBatchAxis;
-            var sessions = Enumerable.Range(0, instances).Select(_ => new OnnxSession(model)).ToArray();
+            var sessions = Enumerable.Range(0, instances).Select(_ => model.NewInstance()).ToArray();
             if (options.WarmUp)
             {
                 // Made-up rows may send a loop astray that ends with real ones; that is not held against the model.
@@ -86,7 +86,7 @@ internal sealed class LoadedModel : IAsyncDisposable
     }
 
     /// <summary>Brings the memory of every instance to the size of the largest batch. A model that made-up rows do not suit is left cold.</summary>
-    private static void Warm(OnnxSession[] sessions, ModelSignature signature, int maxBatchSize)
+    private static void Warm(IModelInstance[] sessions, ModelSignature signature, int maxBatchSize)
     {
         var free = signature.Inputs.Any(i => i.Shape.Skip(1).Any(s => s < 0));
         var row = MadeUpRows.Make(signature, MadeUpRows.FreeSizes[0], 1)[0];
@@ -100,7 +100,7 @@ internal sealed class LoadedModel : IAsyncDisposable
                 session.Run(largest, CancellationToken.None);
             }
         }
-        catch (Exception e) when (e is ProblemException or Microsoft.ML.OnnxRuntime.OnnxRuntimeException)
+        catch (Exception e) when (e is ProblemException or BatchRunException or Microsoft.ML.OnnxRuntime.OnnxRuntimeException)
         {
             return;
         }

@@ -1,11 +1,12 @@
 using Microsoft.ML.OnnxRuntime;
 using QueueMaaS.Contracts;
+using QueueMaaS.Inference.Batching;
 using QueueMaaS.Inference.Models;
 
 namespace QueueMaaS.Inference.Sessions;
 
 /// <summary>A model in memory: its weights and its plan, shared by all of its <see cref="OnnxSession"/>s.</summary>
-public sealed class OnnxModel : IDisposable
+public sealed class OnnxModel : IOnnxModel
 {
     private static readonly TimeSpan WithoutSettings = TimeSpan.FromSeconds(10);
 
@@ -17,10 +18,10 @@ public sealed class OnnxModel : IDisposable
         HasBatchAxis = SignatureReader.HasBatchAxis(session);
     }
 
-    /// <summary>Its inputs and outputs, in the model's order.</summary>
+    /// <inheritdoc/>
     public ModelSignature Signature { get; }
 
-    /// <summary>True where requests can be put together along the first axis.</summary>
+    /// <inheritdoc/>
     public bool HasBatchAxis { get; }
 
     internal InferenceSession Session { get; }
@@ -28,8 +29,11 @@ public sealed class OnnxModel : IDisposable
     /// <summary>What keeps its runs within their time.</summary>
     internal RunGuard Guard { get; private set; }
 
-    /// <summary>Judges runs by another limit from now on.</summary>
-    internal void Limit(TimeSpan run) => Guard = new RunGuard(run);
+    /// <inheritdoc/>
+    public void Limit(TimeSpan run) => Guard = new RunGuard(run);
+
+    /// <inheritdoc/>
+    public IModelInstance NewInstance() => new OnnxSession(this);
 
     /// <summary>Loads the model in the file at <paramref name="path"/>.</summary>
     /// <param name="path">An ONNX file without external data.</param>

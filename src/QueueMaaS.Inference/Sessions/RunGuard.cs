@@ -4,8 +4,8 @@ using QueueMaaS.Contracts;
 namespace QueueMaaS.Inference.Sessions;
 
 /// <summary>
-/// Stops runs of a model that take longer than a limit, such as a Loop that never ends, and after several of them in a row refuses the model's requests for a while at once:
-/// each would hold its instance, and a place of the worker, for as long as the limit again. Shared by the model's sessions.
+/// Counts the runs of a model that took longer than they may, such as a Loop that never ends, or ended the process that they ran in, and after several of them in a row refuses the model's requests for a while at once:
+/// each would hold its instance, and a place of the worker, for as long again. Shared by the model's sessions.
 /// </summary>
 public sealed class RunGuard
 {
@@ -17,6 +17,7 @@ public sealed class RunGuard
 
     private int _inARow;
     private long _restsSince;
+    private bool _endedProcess;
 
     /// <summary>Makes a guard.</summary>
     /// <param name="limit">The longest that one run may take.</param>
@@ -26,15 +27,16 @@ public sealed class RunGuard
     public TimeSpan Limit { get; }
 
     /// <summary>Lets a run begin.</summary>
-    /// <exception cref="ProblemException"><c>model_run_timeout</c>: the model rests.</exception>
+    /// <exception cref="ProblemException"><c>model_run_timeout</c> or <c>model_process_ended</c>: the model rests.</exception>
     public void Enter()
     {
         if (Volatile.Read(ref _restsSince) is var since and not 0 && Stopwatch.GetElapsedTime(since) is var rested && rested < Rest)
         {
             var left = Rest - rested;
-            throw new ProblemException(
-                ProblemCodes.ModelRunTimeout, $"The model is not computed for the next {Math.Ceiling(left.TotalSeconds):0} s: its last {MostInARow} runs each took longer than Inference:RunTimeout ({Limit.TotalSeconds:0.###} s) and were stopped. Does it loop without an end?",
-                ("retryAfterSeconds", Math.Ceiling(left.TotalSeconds)));
+            var (code, why) = _endedProcess
+                ? (ProblemCodes.ModelProcessEnded, "ended the process that it ran in. Does it need more memory than there is?")
+                : (ProblemCodes.ModelRunTimeout, $"took longer than Inference:RunTimeout ({Limit.TotalSeconds:0.###} s) and were stopped. Does it loop without an end?");
+            throw new ProblemException(code, $"The model is not computed for the next {Math.Ceiling(left.TotalSeconds):0} s: its last {MostInARow} runs each {why}", ("retryAfterSeconds", Math.Ceiling(left.TotalSeconds)));
         }
     }
 
@@ -48,14 +50,28 @@ public sealed class RunGuard
     /// <summary>A run was stopped.</summary>
     public ProblemException Stopped()
     {
-        if (Interlocked.Increment(ref _inARow) >= MostInARow)
-        {
-            Volatile.Write(ref _inARow, 0);
-            Volatile.Write(ref _restsSince, Stopwatch.GetTimestamp());
-        }
-
+        Count(endedProcess: false);
         return new ProblemException(
             ProblemCodes.ModelRunTimeout, $"The model's computation took longer than Inference:RunTimeout ({Limit.TotalSeconds:0.###} s) and was stopped. Send fewer rows at a time; if it never ends, the model loops without an end.");
+    }
+
+    /// <summary>A run ended its process.</summary>
+    /// <param name="counts">False where several requests ran together: only one of them need be at fault, and the others are computed again.</param>
+    public ProblemException ProcessEnded(bool counts)
+    {
+        if (counts)
+            Count(endedProcess: true);
+        return new ProblemException(
+            ProblemCodes.ModelProcessEnded, "The model's computation ended the process that it ran in. It probably took more memory than there is: send fewer rows at a time, set a smaller `batching.maxBatchSize`, or allow more (Inference:ModelMemoryBytes).");
+    }
+
+    private void Count(bool endedProcess)
+    {
+        if (Interlocked.Increment(ref _inARow) < MostInARow)
+            return;
+        _endedProcess = endedProcess;
+        Volatile.Write(ref _inARow, 0);
+        Volatile.Write(ref _restsSince, Stopwatch.GetTimestamp());
     }
 }
 

@@ -112,12 +112,16 @@ public interface IArtifactUses
 public interface IModelInspector
 {
     /// <summary>Looks at a file; with <paramref name="batching"/>, at whether those settings suit it, too.</summary>
-    /// <exception cref="ProblemException"><c>not_an_onnx_model</c>, <c>external_data_missing</c>, <c>unsupported_operator</c> or, for the settings, <c>invalid_value</c>.</exception>
-    ModelInspection Inspect(string path, BatchingSettings? batching = null);
+    /// <param name="path">The ONNX file.</param>
+    /// <param name="batching">Settings to look at, too.</param>
+    /// <param name="madeHere">True for what our own trainer wrote: it is trusted.</param>
+    /// <exception cref="ProblemException"><c>not_an_onnx_model</c>, <c>external_data_missing</c>, <c>unsupported_operator</c>, <c>model_process_ended</c>, <c>model_run_timeout</c> (it cannot be loaded with the memory and in the time that a model has) or, for the settings, <c>invalid_value</c>.</exception>
+    ModelInspection Inspect(string path, BatchingSettings? batching = null, bool madeHere = false);
 }
 
 /// <summary>What a model file turned out to be.</summary>
 /// <param name="Signature">Its inputs and outputs.</param>
 /// <param name="Batch">Whether its rows can be computed together.</param>
 /// <param name="Padding">Whether requests can be padded along the ragged axis of the settings; null where they have none.</param>
-public sealed record ModelInspection(ModelSignature Signature, BatchCheck Batch, BatchCheck? Padding = null);
+/// <param name="Isolation">Whether it is to run in a process of its own; null where it was made here.</param>
+public sealed record ModelInspection(ModelSignature Signature, BatchCheck Batch, BatchCheck? Padding = null, IsolationCheck? Isolation = null);

@@ -56,7 +56,7 @@ internal sealed class TrainingCheckpoints(JobCheckpoints checkpoints, IArtifactS
         ExportParityCheck.Run(path, file.Input, probe.Values, expected.Values, (int)probe.Shape[0]);
         var weightsPath = Path.Combine(folder, "weights.safetensors");
         SafetensorsFile.Write(weightsPath, weights, lineage);
-        var inspection = inspector.Inspect(path);
+        var inspection = inspector.Inspect(path, madeHere: true);
         return await models.RegisterAsync(job.Tenant, new NewModelVersion
         {
             Name = model ?? input.Model,

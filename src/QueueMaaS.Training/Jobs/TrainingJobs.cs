@@ -194,7 +194,7 @@ internal sealed class TrainingJobExecutor(
 
     private async Task<ModelVersion> RegisterAsync(string tenant, string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
-        var inspection = inspector.Inspect(exported.OnnxPath);
+        var inspection = inspector.Inspect(exported.OnnxPath, madeHere: true);
         var weights = await StoreAsync(exported.WeightsPath, cancellationToken);
         return await models.RegisterAsync(tenant, new NewModelVersion
         {

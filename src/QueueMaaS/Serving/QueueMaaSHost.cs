@@ -64,6 +64,7 @@ public static partial class QueueMaaSHost
         AddOptions(builder.Services, builder.Configuration);
         builder.Services.AddQueueMaaSStorage(storage, s3);
         builder.Services.AddQueueMaaSJobs();
+        builder.Services.AddSingleton(ThisProgram.ForModel());
         builder.Services.AddInferenceChecks().AddTrainingChecks();
         builder.Services.AddQueueMaaSHealth();
         AddHealthChecks(builder.Services, storage, s3);
