@@ -1,5 +1,6 @@
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.Batching;
+using QueueMaaS.Inference.Isolation;
 using QueueMaaS.Inference.Sessions;
 using QueueMaaS.Inference.Tensors;
 using QueueMaaS.Onnx;
@@ -30,6 +31,31 @@ internal static class BatcherBench
             Report.Row("batching off", off);
             Report.Row($"batches of up to {Callers}", on);
             Report.Ratio("on / off", on.PerSecond / off.PerSecond, target);
+        }
+    }
+
+    /// <summary>A model in a process of its own, beside the same in the worker: alone and with 64 callers.</summary>
+    public static async Task IsolatedAsync(double seconds)
+    {
+        using var metrics = new InferenceMetrics();
+        var loader = new ModelLoader(new("dotnet", [typeof(BatcherBench).Assembly.Location, ModelProcessProgram.Command]));
+        foreach (var (name, graph, row) in (ValueTuple<string, ModelProto, long[]>[])[("mlp 784-128-10", BenchGraphs.Mlp(), [1, 784]), ("cnn-small", BenchGraphs.CnnSmall(), [1, 3, 32, 32])])
+        {
+            using var file = new ModelFile(graph);
+            var started = System.Diagnostics.Stopwatch.StartNew();
+            using var isolated = loader.Load(file.Path, Environment.ProcessorCount, new(), isolated: true);
+            Console.WriteLine($"a process with {name} is ready after {started.Elapsed.TotalMilliseconds:N0} ms");
+            using var inWorker = loader.Load(file.Path, Environment.ProcessorCount, new(), isolated: false);
+            foreach (var callers in (int[])[1, Callers])
+            {
+                await using var own = Batcher(isolated.NewInstance(), callers, metrics);
+                await using var shared = Batcher(inWorker.NewInstance(), callers, metrics);
+                var (apart, within) = await Load.PairAsync(Rounds, () => RunAsync(own, Row(row), callers, seconds / Rounds), () => RunAsync(shared, Row(row), callers, seconds / Rounds));
+                Report.Head($"{name}, callers of one row: {callers}");
+                Report.Row("in the worker", within);
+                Report.Row("in a process of its own", apart);
+                Report.Ratio("own process / worker", apart.PerSecond / within.PerSecond);
+            }
         }
     }
 

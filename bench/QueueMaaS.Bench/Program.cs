@@ -1,9 +1,12 @@
 using System.Globalization;
 using Google.Protobuf;
 using QueueMaaS.Bench;
+using QueueMaaS.Inference.Isolation;
 
 // dotnet run -c Release --project bench/QueueMaaS.Bench -- [what] [seconds per line, or minutes for soak]
 // dotnet run -c Release --project bench/QueueMaaS.Bench -- model mlp|cnn-small|sequence FILE
+if (args is [ModelProcessProgram.Command])
+    return ModelProcessProgram.Run();
 if (args is ["model", var kind, var file])
 {
     File.WriteAllBytes(file, MessageExtensions.ToByteArray(kind switch { "mlp" => BenchGraphs.Mlp(), "cnn-small" => BenchGraphs.CnnSmall(), _ => BenchGraphs.Sequence() }));
@@ -15,6 +18,7 @@ var length = args.Length > 1 ? double.Parse(args[1], CultureInfo.InvariantCultur
 var benches = new Dictionary<string, Func<double, Task>>(StringComparer.Ordinal)
 {
     ["batching"] = BatcherBench.BatchingAsync,
+    ["isolated"] = BatcherBench.IsolatedAsync,
     ["no-model"] = BatcherBench.NoModelAsync,
     ["clients"] = BatcherBench.ClientsAsync,
     ["shapes"] = HostBench.ShapesAsync,

@@ -17,6 +17,9 @@ public sealed class Embedded_jobs(EmbeddedService service) : JobCases(service);
 public sealed class Embedded_bus(EmbeddedService service) : BusCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_hostile_models(EmbeddedService service) : HostileModelCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_open_inference(EmbeddedService service) : OpenInferenceCases(service);
 
 [Collection("embedded")]
@@ -63,6 +66,9 @@ public sealed class Embedded_perf(EmbeddedService service) : PerfCases(service);
 
 [Collection("servers")]
 public sealed class Servers_perf(ServersService service) : PerfCases(service);
+
+[Collection("servers")]
+public sealed class Servers_hostile_models(ServersService service) : HostileModelCases(service);
 
 [Collection("servers")]
 public sealed class Servers_open_inference(ServersService service) : OpenInferenceCases(service);

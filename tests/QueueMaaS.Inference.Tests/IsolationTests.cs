@@ -170,6 +170,19 @@ public sealed class IsolationTests : IAsyncLifetime
     }
 
     [Fact]
+    public void An_upload_that_computes_for_ages_while_it_is_loaded_is_refused()
+    {
+        // Nothing of it depends on a request, so ONNX Runtime computes it at once.
+        var model = LongOperator(3000);
+        model.Graph.Node[0].Input[0] = "one";
+        model.Graph.Initializer.Add(new TensorProto { Name = "one", DataType = (int)DataType.Float, FloatData = { 1 }, Dims = { 1 } });
+        model.Graph.Node[1].Output[0] = "pooled";
+        model.Graph.Node.Add(Graphs.Node("Add", ["pooled", "x"], ["y"]));
+        var inspector = new OnnxModelInspector(_loader, new() { LoadTimeout = TimeSpan.FromSeconds(2) });
+        Samples.ShouldFail(() => inspector.Inspect(model.Save(_folder.File("folded.onnx"))), ProblemCodes.ModelRunTimeout).Message.ShouldContain("Inference:LoadTimeout");
+    }
+
+    [Fact]
     public void An_upload_says_whether_it_will_be_isolated_and_why()
     {
         var inspector = new OnnxModelInspector(_loader, _options);

@@ -101,7 +101,7 @@ internal sealed class ModelProcess : IDisposable
                 _process.StandardInput.WriteLine($"stop {instance} {run}");
                 _process.StandardInput.Flush();
             }
-            catch (Exception e) when (e is IOException or ObjectDisposedException)
+            catch (Exception e) when (e is IOException or InvalidOperationException)
             {
                 // It has ended, which its connection says too.
             }
@@ -124,8 +124,17 @@ internal sealed class ModelProcess : IDisposable
     /// <summary>How it ended, for an operator: its exit code and what it said last.</summary>
     public string DescribeEnd()
     {
-        lock (_gate)
-            return _process.WaitForExit(ToEnd) ? $"exit code {_process.ExitCode}{(_errors.Length > 0 ? $": {_errors}" : "")}" : "it has not ended";
+        try
+        {
+            if (!_process.WaitForExit(ToEnd))
+                return "it has not ended";
+            lock (_errors)
+                return $"exit code {_process.ExitCode}{(_errors.Length > 0 ? $": {_errors}" : "")}";
+        }
+        catch (InvalidOperationException)
+        {
+            return "it was replaced meanwhile";
+        }
     }
 
     public void Dispose()

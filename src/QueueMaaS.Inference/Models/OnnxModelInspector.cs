@@ -29,8 +29,8 @@ public sealed class OnnxModelInspector(ModelLoader? loader = null, InferenceOpti
             BatchingCheck.Check(batching, model.Signature);
         var held = model is IsolatedModel before ? ProcessLimits.ResetPeak(before.ProcessId) : null;
         var batch = BatchInvariance.Check(model);
-        if (!model.HasBatchAxis && model is IsolatedModel)
-            TryOnce(model);
+        if (!model.HasBatchAxis && model is IsolatedModel isolated)
+            TryOnce(isolated);
         var growth = held is { } bytes && model is IsolatedModel { Trouble: null } after && ProcessLimits.Peak(after.ProcessId) is { } peak ? Math.Max(0, peak - bytes) : (long?)null;
         return new(IndexBounds.Add(model.Signature, file.Graph), batch, batching?.Ragged is { } ragged ? PaddingInvariance.Check(model, ragged) : null, madeHere ? null : Judge(file, model, batch, batching, growth));
     }
@@ -42,19 +42,20 @@ public sealed class OnnxModelInspector(ModelLoader? loader = null, InferenceOpti
         isolated);
 
     /// <summary>What takes no batches was not run yet.</summary>
-    private static void TryOnce(IOnnxModel model)
+    private static void TryOnce(IsolatedModel model)
     {
         using var instance = model.NewInstance();
-        foreach (var size in MadeUpRows.FreeSizes)
+        for (var i = 0; i < MadeUpRows.FreeSizes.Length && model.Trouble is null; i++)
         {
             try
             {
-                instance.Run(MadeUpRows.Make(model.Signature, size, 1), CancellationToken.None);
+                instance.Run(MadeUpRows.Make(model.Signature, MadeUpRows.FreeSizes[i], 1), CancellationToken.None);
                 return;
             }
             catch (ProblemException)
             {
                 // This size does not suit the model, or it has trouble, which it remembers.
+                continue;
             }
         }
     }

@@ -105,6 +105,36 @@ public static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>y = 0, found among x[0] zeros: each request says how much memory that takes.</summary>
+    public static byte[] AsMuchMemoryAsAsked()
+    {
+        var model = ModelProto.Parser.ParseFrom(Model("Cast", Value("x"), Value("y"), node => node.Input.Add("x")));
+        var graph = model.Graph;
+        Shape(graph.Input[0], [1]);
+        Shape(graph.Output[0], [1]);
+        graph.Node[0].Output[0] = "n";
+        graph.Node[0].Attribute.Add(new AttributeProto { Name = "to", Type = AttributeProto.Types.AttributeType.Int, I = (int)TensorProto.Types.DataType.Int64 });
+        AddNode(graph, "ConstantOfShape", ["n"], "zeros");
+        AddNode(graph, "ReduceMax", ["zeros"], "y");
+        return model.ToByteArray();
+    }
+
+    /// <summary>y = the greatest of a square of n × n numbers, all x, under a window of half its size: a single operator that takes n to the power of four.</summary>
+    public static byte[] AsMuchTimeAsItLikes(long n)
+    {
+        var model = ModelProto.Parser.ParseFrom(Model("Expand", Value("x"), Value("y"), node => node.Input.Add(["x", "size"])));
+        var graph = model.Graph;
+        Shape(graph.Input[0], [1]);
+        graph.Output[0].Type.TensorType.Shape = null;
+        graph.Node[0].Output[0] = "square";
+        AddNode(graph, "MaxPool", ["square"], "y");
+        graph.Node[1].Attribute.Add(new AttributeProto { Name = "kernel_shape", Type = AttributeProto.Types.AttributeType.Ints, Ints = { n / 2, n / 2 } });
+        var size = new TensorProto { Name = "size", DataType = (int)TensorProto.Types.DataType.Int64, Int64Data = { 1, 1, n, n } };
+        size.Dims.Add(4);
+        graph.Initializer.Add(size);
+        return model.ToByteArray();
+    }
+
     private static void Shape(ValueInfoProto value, long[] shape)
     {
         value.Type.TensorType.Shape = new TensorShapeProto();
