@@ -80,15 +80,34 @@ internal static class FileBenches
         await CompareAsync(service, what, count, aim, new BatchInput { Model = name, Artifact = artifact, Output = BatchOutputFormat.Npy }, () => bare.Best(sample, 2));
     }
 
+    /// <summary>An evaluation of the same images: figures with their intervals, worst mistakes and page included.</summary>
+    public static async Task EvaluationAsync(BatchService service, double scale)
+    {
+        using var bare = new BareRuntime(BenchGraphs.CnnSmall(), [3, 32, 32]);
+        await service.RegisterAsync("cnn-evaluated", BenchGraphs.CnnSmall(), new ModelPipeline { Image = new ImagePreparation(32, 32, 3), Labels = [.. Enumerable.Range(0, 10).Select(i => $"class-{i}")] });
+        var count = (int)(20_000 * scale);
+        var path = Path.Combine(service.Folder, "dataset.zip");
+        WriteImages(path, count);
+        await using (var file = File.OpenRead(path))
+            await service.Api.UploadDatasetAsync("evaluated", file);
+        var input = new EvaluationInput { Model = "cnn-evaluated", Dataset = "evaluated", Split = "all" };
+        await CompareAsync("evaluation of JPEGs, cnn-small", count, "0.8", () => service.EvaluateAsync(input), () => BareImages(bare, path));
+    }
+
     private static async Task CompareAsync(BatchService service, string what, int count, string aim, BatchInput input, Func<double> bare)
     {
         // The first run loads the model.
         await service.RunAsync(input with { Limit = Math.Min(count, 1000) });
+        await CompareAsync(what, count, aim, async () => (await service.RunAsync(input)).PerSecond, bare);
+    }
+
+    private static async Task CompareAsync(string what, int count, string aim, Func<Task<double>> job, Func<double> bare)
+    {
         var (alone, jobs) = (new List<double>(), new List<double>());
         for (var round = 0; round < Rounds; round++)
         {
             alone.Add(bare());
-            jobs.Add((await service.RunAsync(input)).PerSecond);
+            jobs.Add(await job());
         }
 
         var (a, j) = (Median(alone), Median(jobs));

@@ -11,6 +11,7 @@ var benches = new Dictionary<string, Func<BatchService, double, Task>>(StringCom
     ["jsonl"] = FileBenches.JsonLinesAsync,
     ["parquet"] = FileBenches.ParquetAsync,
     ["images"] = FileBenches.ImagesAsync,
+    ["evaluation"] = FileBenches.EvaluationAsync,
     ["interactive"] = InteractiveBench.RunAsync,
     ["memory"] = MemoryBench.RunAsync,
 };

@@ -1,5 +1,7 @@
 using System.Text;
 using Google.Protobuf;
+using Parquet;
+using Parquet.Schema;
 using QueueMaaS.Data.Archives;
 using QueueMaaS.Data.Arrays;
 using QueueMaaS.Data.Images;
@@ -49,6 +51,22 @@ public sealed class FuzzTests : IDisposable
 
     [Fact]
     public void Tables() => Mutations.Try("table", [Encoding.UTF8.GetBytes("age,name,label\n31,\"Smith, \"\"J\"\"\",yes\n44,,no\n"), Encoding.UTF8.GetBytes("{\"a\":1,\"b\":\"x\"}\n{\"a\":2.5,\"b\":null}\n")], bytes => OnFile("t.data", bytes, path => DatasetFile.Inspect(path)));
+
+    [Fact]
+    public async Task Parquet_files()
+    {
+        var (number, text, flag) = (new DataField<double?>("number"), new DataField<string>("text"), new DataField<bool>("flag"));
+        using var file = new MemoryStream();
+        await using (var writer = await ParquetWriter.CreateAsync(new ParquetSchema(number, text, flag), file, cancellationToken: TestContext.Current.CancellationToken))
+        {
+            using var group = writer.CreateRowGroup();
+            await group.WriteAsync<double>(number, new double?[] { 0.1, null, 3 }.AsMemory());
+            await group.WriteAsync(text, (IReadOnlyCollection<string>)["a", "b", "c"]);
+            await group.WriteAsync<bool>(flag, new[] { true, false, true }.AsMemory());
+        }
+
+        Mutations.Try("parquet", [file.ToArray()], bytes => OnFile("t.parquet", bytes, path => DatasetFile.Inspect(path)));
+    }
 
     [Fact]
     public void Onnx_files()

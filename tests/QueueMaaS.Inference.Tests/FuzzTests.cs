@@ -79,4 +79,19 @@ public sealed class FuzzTests : IDisposable
             });
         }
     }
+
+    [Fact]
+    public void Lines_of_openai_batch_files()
+    {
+        var served = Graphs.Linear().Serve(_folder, name: "m");
+        Mutations.Try("openai", [.. new[]
+        {
+            """{"custom_id":"a","method":"POST","url":"/v1/inference","body":{"model":"m","inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}]}}""",
+            """{"custom_id":"b","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":["text","\u00df"]}}""",
+        }.Select(System.Text.Encoding.UTF8.GetBytes)], bytes =>
+        {
+            var line = BatchJobs.Sources.OpenAiLines.Read(bytes, 1);
+            _ = BatchJobs.Sources.OpenAiLines.ToInput(line, served, 1);
+        });
+    }
 }

@@ -12,7 +12,9 @@ internal static class ParquetColumns
     {
         try
         {
-            await using var reader = await ParquetReader.CreateAsync(file, leaveStreamOpen: true);
+            ParquetFooter.Check(file);
+            var bounded = new BoundedReads(file);
+            await using var reader = await ParquetReader.CreateAsync(bounded, leaveStreamOpen: true);
             var fields = reader.Schema.GetDataFields();
             if (fields.FirstOrDefault(f => f.IsArray || f.Path.Length > 1) is { } nested)
                 throw Bad(name, $"The column '{nested.Name}' is nested; only plain columns are read.");
@@ -27,7 +29,7 @@ internal static class ParquetColumns
 
             return ([.. fields.Select(f => f.Name)], columns);
         }
-        catch (Exception e) when (e is ParquetException or IOException or InvalidDataException or OverflowException or NotSupportedException or ArgumentException)
+        catch (Exception e) when (ParquetTable.IsDamage(e))
         {
             throw Bad(name, e.Message, e);
         }

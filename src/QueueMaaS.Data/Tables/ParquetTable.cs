@@ -21,11 +21,13 @@ public enum ColumnType
 public sealed class ParquetTable : IAsyncDisposable
 {
     private readonly ParquetReader _reader;
+    private readonly BoundedReads _file;
     private readonly Dictionary<string, DataField> _fields;
 
-    private ParquetTable(ParquetReader reader)
+    private ParquetTable(ParquetReader reader, BoundedReads file)
     {
         _reader = reader;
+        _file = file;
         var fields = reader.Schema.Fields.OfType<DataField>().ToArray();
         _fields = fields.ToDictionary(static field => field.Name, StringComparer.Ordinal);
         Columns = [.. reader.Schema.Fields.Select(field => (field.Name, field is DataField data ? TypeOf(data) : ColumnType.Other))];
@@ -42,12 +44,15 @@ public sealed class ParquetTable : IAsyncDisposable
     /// <exception cref="ProblemException"><c>table_invalid</c>.</exception>
     public static async Task<ParquetTable> OpenAsync(string path, CancellationToken cancellationToken)
     {
+        var file = new BoundedReads(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16, useAsync: true));
         try
         {
-            return new(await ParquetReader.CreateAsync(path, cancellationToken: cancellationToken));
+            ParquetFooter.Check(file);
+            return new(await ParquetReader.CreateAsync(file, leaveStreamOpen: true, cancellationToken: cancellationToken), file);
         }
         catch (Exception e) when (IsDamage(e))
         {
+            await file.DisposeAsync();
             throw Invalid("The Parquet file cannot be read: it is damaged, cut short, or of another kind. Write it again.", e);
         }
     }
@@ -119,12 +124,17 @@ public sealed class ParquetTable : IAsyncDisposable
         ReadAsync(rowGroup, Require(column, ColumnType.Boolean), (group, field, rows) => NullablesAsync<bool>(group, field, rows, cancellationToken));
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => _reader.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _reader.DisposeAsync();
+        await _file.DisposeAsync();
+    }
 
     private async Task<T> ReadAsync<T>(int rowGroup, DataField field, Func<ParquetRowGroupReader, DataField, int, Task<T>> read)
     {
         try
         {
+            _file.Begin();
             using var group = _reader.OpenRowGroupReader(rowGroup);
             return await read(group, field, checked((int)group.RowCount));
         }
@@ -197,7 +207,7 @@ public sealed class ParquetTable : IAsyncDisposable
     }
 
     // A damaged file fails wherever the reader happens to be; only what is no fault of the file is let through.
-    private static bool IsDamage(Exception exception) => exception is not (OperationCanceledException or OutOfMemoryException or FileNotFoundException or ProblemException);
+    internal static bool IsDamage(Exception exception) => exception is not (OperationCanceledException or OutOfMemoryException or FileNotFoundException or ProblemException);
 
     private static ProblemException Invalid(string message, Exception? cause, params (string, object?)[] details) => new(Problem.Create(ProblemCodes.TableInvalid, message, details), cause);
 }

@@ -25,7 +25,7 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
         using var activity = JobTelemetry.StartSubmission(Header(context, "traceparent"));
         try
         {
-            var submission = SubmissionReader.Read(Unwrap(context.ReceiveContext.GetBody()), options.Value.MaxSubmissionBytes);
+            var submission = SubmissionReader.Read(Envelope.Unwrap(context.ReceiveContext.GetBody()), options.Value.MaxSubmissionBytes);
             // Without an id of its own, the message's id makes a redelivery the same job.
             if (submission.Id is null && MessageId(context) is { } messageId)
                 submission = submission with { Id = messageId };
@@ -57,26 +57,6 @@ public sealed partial class SubmitJobConsumer(JobSubmitter submitter, IOptions<J
                 LogWaiting(logger, exception.Message, pause.TotalSeconds);
                 await Task.Delay(pause, time, cancellationToken);
             }
-        }
-    }
-
-    /// <summary>The submission itself: the body, or the <c>message</c> inside MassTransit's envelope.</summary>
-    private static byte[] Unwrap(byte[] body)
-    {
-        // A look for the name costs next to nothing; only what may be an envelope is read twice.
-        if (body.AsSpan().IndexOf("\"messageType\""u8) < 0)
-            return body;
-        try
-        {
-            using var document = JsonDocument.Parse(body);
-            var isEnvelope = document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("messageType", out _) && document.RootElement.TryGetProperty("message", out _);
-            return isEnvelope ? System.Text.Encoding.UTF8.GetBytes(document.RootElement.GetProperty("message").GetRawText()) : body;
-        }
-        catch (JsonException)
-        {
-            // The reader of submissions says what is wrong with it, and where.
-            return body;
         }
     }
 

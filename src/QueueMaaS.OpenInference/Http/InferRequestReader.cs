@@ -20,12 +20,24 @@ internal static class InferRequestReader
     {
         var (json, binary) = Split(headers, body);
         using var document = Parse(json);
-        var root = document.RootElement;
+        try
+        {
+            return Read(document.RootElement, binary, signature);
+        }
+        catch (InvalidOperationException)
+        {
+            // System.Text.Json reads such strings only when they are asked for.
+            throw Invalid("A string of the body is no text: its bytes are not UTF-8, or it has half of a surrogate pair (`\\ud800`) alone.", "");
+        }
+    }
+
+    private static InferRequest Read(JsonElement root, ReadOnlyMemory<byte> binary, ModelSignature signature)
+    {
         if (root.ValueKind != JsonValueKind.Object)
             throw Invalid("The body must be a JSON object with `inputs`.", "");
         var parameters = Member(root, "parameters");
         RefuseSequences(parameters);
-        var request = new InferRequest
+        return new InferRequest
         {
             Id = Text(root, "id"),
             Inputs = ReadInputs(root, binary, signature),
@@ -33,7 +45,6 @@ internal static class InferRequestReader
             BinaryOutputs = Boolean(parameters, "binary_data_output", "parameters") ?? false,
             Parameters = new(Number(parameters, "priority", "parameters") ?? 0, Number(parameters, "timeout", "parameters") ?? 0),
         };
-        return request;
     }
 
     private static (ReadOnlyMemory<byte> Json, ReadOnlyMemory<byte> Binary) Split(IHeaderDictionary headers, ReadOnlyMemory<byte> body)

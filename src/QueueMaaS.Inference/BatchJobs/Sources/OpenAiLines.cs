@@ -34,8 +34,8 @@ internal static class OpenAiLines
     }
 
     /// <summary>The model that a request names.</summary>
-    public static string ModelOf(OpenAiBatchLine request, long number) => request.Body.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.String
-        ? model.GetString()!
+    public static string ModelOf(OpenAiBatchLine request, long number) => Find(request, "model", number) is { ValueKind: JsonValueKind.String } model
+        ? Text(model, number)
         : throw Invalid(number, "`body.model` must name the model");
 
     /// <summary>The request in our own words.</summary>
@@ -47,14 +47,32 @@ internal static class OpenAiLines
             throw Invalid(number, $"`body.model` is `{named}`, but the batch is for `{model.Name}`, which its first line names; a batch has one model");
         if (request.Url == Inference)
             return SubmissionReader.ReadInput<InferenceInput>(request.Body);
-        if (!request.Body.TryGetProperty("input", out var input))
+        if (Find(request, "input", number) is not { } input)
             throw Invalid(number, "`body.input` must give a text or an array of texts");
         return input.ValueKind switch
         {
-            JsonValueKind.String => new() { Model = named, Text = input.GetString() },
-            JsonValueKind.Array when input.EnumerateArray().All(static text => text.ValueKind == JsonValueKind.String) => new() { Model = named, Texts = [.. input.EnumerateArray().Select(static text => text.GetString()!)] },
+            JsonValueKind.String => new() { Model = named, Text = Text(input, number) },
+            JsonValueKind.Array when input.EnumerateArray().All(static text => text.ValueKind == JsonValueKind.String) => new() { Model = named, Texts = [.. input.EnumerateArray().Select(text => Text(text, number))] },
             _ => throw Invalid(number, "`body.input` must be a text or an array of texts"),
         };
+    }
+
+    private static JsonElement? Find(OpenAiBatchLine request, string name, long number) =>
+        Read(number, () => request.Body.TryGetProperty(name, out var found) ? found : (JsonElement?)null);
+
+    private static string Text(JsonElement text, long number) => Read(number, () => text.GetString()!);
+
+    /// <summary>System.Text.Json reads a string only when it is asked for, and then says that it is no text.</summary>
+    private static T Read<T>(long number, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException)
+        {
+            throw Invalid(number, "it has a string that is no text: its bytes are not UTF-8, or it has half of a surrogate pair (`\\ud800`) alone");
+        }
     }
 
     private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
