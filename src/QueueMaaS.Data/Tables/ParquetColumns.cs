@@ -37,6 +37,7 @@ internal static class ParquetColumns
 
     private static Task<IEnumerable<string?>> ReadColumnAsync(ParquetRowGroupReader group, DataField field, string name)
     {
+        ParquetTable.RequireValues(group, field);
         var type = field.ClrType;
         if (type == typeof(string) || type == typeof(ReadOnlyMemory<char>))
             return TextsAsync(group, field);

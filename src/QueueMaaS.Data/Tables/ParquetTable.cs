@@ -136,12 +136,20 @@ public sealed class ParquetTable : IAsyncDisposable
         {
             _file.Begin();
             using var group = _reader.OpenRowGroupReader(rowGroup);
+            RequireValues(group, field);
             return await read(group, field, checked((int)group.RowCount));
         }
         catch (Exception e) when (IsDamage(e))
         {
             throw Invalid($"Column `{field.Name}` of row group {rowGroup} of the Parquet file cannot be read: it is damaged or of another type than its schema says. Write the file again.", e);
         }
+    }
+
+    /// <summary>Memory is set aside by the number of rows, so a damaged number must not be believed: a plain column has a value, or a missing one, for each row.</summary>
+    internal static void RequireValues(ParquetRowGroupReader group, DataField field)
+    {
+        if (group.GetMetadata(field)?.MetaData?.NumValues is var values && values != group.RowCount)
+            throw new InvalidDataException($"Column `{field.Name}` has {values ?? 0} values for {group.RowCount} rows.");
     }
 
     private static async Task<double[]> NumbersAsync<T>(ParquetRowGroupReader group, DataField field, int rows, Func<T, double> convert, CancellationToken cancellationToken)

@@ -53,7 +53,21 @@ internal sealed class ModelProcess : IDisposable
     public int Id => _process.Id;
 
     /// <summary>True where it ended by itself, or was ended by others.</summary>
-    public bool HasEnded => _process.HasExited;
+    public bool HasEnded
+    {
+        get
+        {
+            try
+            {
+                return _process.HasExited;
+            }
+            catch (InvalidOperationException)
+            {
+                // Its successor could not be started, and it was let go.
+                return true;
+            }
+        }
+    }
 
     /// <summary>Starts a process and waits until it has loaded its model.</summary>
     /// <exception cref="ProblemException">It could not: <c>model_run_timeout</c> where it took longer than <paramref name="limit"/>, <c>model_process_ended</c> where it ended, else as the model's loading.</exception>
@@ -151,7 +165,14 @@ internal sealed class ModelProcess : IDisposable
         }
 
         _process.Dispose();
-        _folder.Delete(recursive: true);
+        try
+        {
+            _folder.Delete(recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // The process has done it.
+        }
     }
 
     private void Load(ModelProcessOrder order, TimeSpan limit)
@@ -163,14 +184,13 @@ internal sealed class ModelProcess : IDisposable
         {
             _process.StandardInput.WriteLine(JsonSerializer.Serialize(order with { Socket = _socket }, QueueMaaSJson.Relaxed));
             _process.StandardInput.Flush();
-            var reading = _process.StandardOutput.ReadLineAsync();
-            if (!reading.Wait(limit))
-            {
-                Kill();
-                throw new ProblemException(ProblemCodes.ModelRunTimeout, $"The model was not ready to compute after {limit.TotalSeconds:0.###} s (Inference:LoadTimeout), and its loading was stopped. Does its graph compute large constants? Compute them before the export.");
-            }
-
-            Report = reading.Result is { } line && JsonSerializer.Deserialize<ModelProcessReport>(line, QueueMaaSJson.Relaxed) is { } report ? report : throw new EndOfStreamException();
+            var line = _process.StandardOutput.ReadLineAsync().WaitAsync(limit).GetAwaiter().GetResult();
+            Report = line is not null && JsonSerializer.Deserialize<ModelProcessReport>(line, QueueMaaSJson.Relaxed) is { } report ? report : throw new EndOfStreamException();
+        }
+        catch (TimeoutException)
+        {
+            Kill();
+            throw new ProblemException(ProblemCodes.ModelRunTimeout, $"The model was not ready to compute after {limit.TotalSeconds:0.###} s (Inference:LoadTimeout), and its loading was stopped. Does its graph compute large constants? Compute them before the export.");
         }
         catch (Exception e) when (e is IOException or JsonException)
         {

@@ -52,6 +52,7 @@ public sealed class ModelProcessProgram
         Report(new() { Signature = program._model.Signature, HasBatchAxis = program._model.HasBatchAxis });
         program.StartAccepting(listener);
         program.Obey(input);
+        RemoveSocket(order.Socket);
         ProcessLimits.End();
         return 0;
     }
@@ -63,6 +64,20 @@ public sealed class ModelProcessProgram
         {
             if (_runs.TryGetValue(line, out var run))
                 Cancel(run);
+        }
+    }
+
+    /// <summary>A worker that was killed leaves it behind, with the folder that it made for it.</summary>
+    private static void RemoveSocket(string path)
+    {
+        try
+        {
+            File.Delete(path);
+            Directory.Delete(Path.GetDirectoryName(path)!);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The worker was faster, or there is more in it than ours.
         }
     }
 

@@ -43,14 +43,19 @@ public sealed partial class ModelLoader(ModelProcessStart? processes = null, ILo
 
     private ModelProcess Start(ModelProcessOrder order, TimeSpan limit)
     {
-        try
+        for (var again = false; ; again = true)
         {
-            return ModelProcess.Start(processes!, order, limit);
-        }
-        catch (ProblemException e) when (e.Problem.Code == ProblemCodes.ModelProcessEnded)
-        {
-            SayEnded(order.Path, e.InnerException?.Message ?? e.Message);
-            throw;
+            try
+            {
+                return ModelProcess.Start(processes!, order, limit);
+            }
+            catch (ProblemException e) when (e.Problem.Code == ProblemCodes.ModelProcessEnded)
+            {
+                SayEnded(order.Path, e.InnerException?.Message ?? e.Message);
+                // As with runs: the machine may have ended it for want of memory, so only a model that does it twice is to blame.
+                if (again)
+                    throw;
+            }
         }
     }
 

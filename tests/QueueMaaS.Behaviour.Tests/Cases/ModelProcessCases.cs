@@ -28,8 +28,12 @@ public sealed class ModelProcessCases : ProcessCases
 
         (await api.WaitAsync((await SubmitAsync()).Id, Cancel)).State.ShouldBe(JobState.Succeeded);
         var last = Models(worker).ShouldHaveSingleItem();
+        var folder = new DirectoryInfo(File.ResolveLinkTarget($"/proc/{last.Id}/cwd", returnFinalTarget: false)!.FullName);
+        folder.Exists.ShouldBeTrue();
         worker.KillHard();
         await last.WaitForExitAsync(new CancellationTokenSource(TimeSpan.FromSeconds(10)).Token);
+        folder.Refresh();
+        folder.Exists.ShouldBeFalse("what it left would fill the disk, one kill after another");
 
         Task<Job> SubmitAsync() => api.SubmitAsync(QueueMaaSClient.Inference(input), cancellationToken: Cancel);
     }
