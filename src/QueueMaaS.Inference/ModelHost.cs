@@ -26,7 +26,7 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
         ArgumentNullException.ThrowIfNull(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         _metrics = new(meters);
-        var maxBytes = options.MaxLoadedBytes > 0 ? options.MaxLoadedBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
+        var maxBytes = ModelLoader.OrHalf(options.MaxLoadedBytes);
         _answers = new(options.MaxCacheBytes, time ?? TimeProvider.System, _metrics);
         _models = new(options.MaxLoadedModels, maxBytes, served => LoadedModel.Load(served, options, loader ?? new(), time ?? TimeProvider.System, _metrics));
         _metrics.Watch(() => _models.Count, () => _models.Bytes);

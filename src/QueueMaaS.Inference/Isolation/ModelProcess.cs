@@ -179,7 +179,6 @@ internal sealed class ModelProcess : IDisposable
     {
         _process.Start();
         _process.BeginErrorReadLine();
-        var started = Stopwatch.GetTimestamp();
         try
         {
             _process.StandardInput.WriteLine(JsonSerializer.Serialize(order with { Socket = _socket }, QueueMaaSJson.Relaxed));
@@ -202,7 +201,7 @@ internal sealed class ModelProcess : IDisposable
         if (Report.Problem is { } problem)
             throw new ProblemException(problem);
         if (Report.Signature is null)
-            throw new ProblemException(ProblemCodes.ModelProcessEnded, $"The process that this model was to run in answered without a model after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.#} s.");
+            throw new ProblemException(ProblemCodes.ModelProcessEnded, "The process that this model was to run in answered without a model.");
         // Nothing is expected there any more; a full pipe would hold it up.
         _ = _process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
     }

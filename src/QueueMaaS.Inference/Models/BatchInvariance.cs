@@ -24,7 +24,7 @@ internal static class BatchInvariance
         if (!model.HasBatchAxis)
             return new(false, "The model has no free batch axis that all its inputs and outputs share, so each request is computed by itself.");
         using var session = model.NewInstance();
-        foreach (var size in model.Signature.Inputs.Any(i => i.Shape.Skip(1).Any(s => s < 0)) ? MadeUpRows.FreeSizes : MadeUpRows.FreeSizes[..1])
+        foreach (var size in MadeUpRows.SizesFor(model.Signature))
         {
             try
             {

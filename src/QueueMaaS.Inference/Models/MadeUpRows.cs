@@ -11,6 +11,9 @@ internal static class MadeUpRows
     /// <summary>Sizes to try along free axes: texts and sensors first, images last.</summary>
     public static readonly int[] FreeSizes = [8, 32, 224];
 
+    /// <summary>The sizes that are worth trying: without a free axis every one makes the same rows.</summary>
+    public static IReadOnlyList<int> SizesFor(ModelSignature signature) => signature.Inputs.Any(static i => i.Shape.Skip(1).Any(static s => s < 0)) ? FreeSizes : FreeSizes[..1];
+
     /// <summary>Rows of one each, with <paramref name="freeSize"/> along every free axis.</summary>
     public static BatchMember[] Make(ModelSignature signature, int freeSize, int count)
     {

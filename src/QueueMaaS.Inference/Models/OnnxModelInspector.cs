@@ -45,17 +45,18 @@ public sealed class OnnxModelInspector(ModelLoader? loader = null, InferenceOpti
     private static void TryOnce(IsolatedModel model)
     {
         using var instance = model.NewInstance();
-        for (var i = 0; i < MadeUpRows.FreeSizes.Length && model.Trouble is null; i++)
+        foreach (var size in MadeUpRows.SizesFor(model.Signature))
         {
             try
             {
-                instance.Run(MadeUpRows.Make(model.Signature, MadeUpRows.FreeSizes[i], 1), CancellationToken.None);
+                instance.Run(MadeUpRows.Make(model.Signature, size, 1), CancellationToken.None);
                 return;
             }
             catch (ProblemException)
             {
-                // This size does not suit the model, or it has trouble, which it remembers.
-                continue;
+                // This size does not suit the model, and another may; or it has trouble, which it remembers.
+                if (model.Trouble is not null)
+                    return;
             }
         }
     }

@@ -4,7 +4,7 @@ namespace QueueMaaS.Inference.Models;
 
 /// <summary>
 /// Finds what lets a request decide how long a graph computes or how large its tensors grow: loops, and sizes that come from the values of an input rather than from its shape. Without them a model's time and memory follow from the size of its request,
-/// which is limited. What is followed is the way of values from the graph's inputs through its nodes; the values themselves are not looked at, so that a harmless model may be found, and no harmful one missed.
+/// which is limited. What is followed is the way of values from the graph's inputs through its nodes; the values themselves are not looked at, so that a harmless model may be found. An operator that takes a size and is not listed here would be missed.
 /// </summary>
 internal static class ValueDependence
 {

@@ -39,7 +39,10 @@ public sealed partial class ModelLoader(ModelProcessStart? processes = null, ILo
     }
 
     /// <summary>What a model in a process of its own may take.</summary>
-    internal static long MemoryFor(InferenceOptions options) => options.ModelMemoryBytes > 0 ? options.ModelMemoryBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
+    internal static long MemoryFor(InferenceOptions options) => OrHalf(options.ModelMemoryBytes);
+
+    /// <summary>The bytes that are set, or, for 0, half of the memory that the process may use.</summary>
+    internal static long OrHalf(long bytes) => bytes > 0 ? bytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2;
 
     private ModelProcess Start(ModelProcessOrder order, TimeSpan limit)
     {
