@@ -7,6 +7,7 @@
 #   ./test.sh faults            the fault suite in full (200 faults, 20,000 jobs; QUEUEMAAS_FAULTS, _FAULT_JOBS, _FAULT_SEED change that), which the others run in short,
 #                               and batch jobs of a million rows (QUEUEMAAS_FAULT_ROWS) whose worker, broker and database go away
 #   ./test.sh faults batch      only the batch jobs
+#   ./test.sh upgrade COMMIT    builds that earlier version and replaces its processes by this one's, one by one, under load
 #
 # QUEUEMAAS_TEST_SERVERS=containers|local fixes where the servers come from (see tests/QueueMaaS.TestServers).
 set -euo pipefail
@@ -74,6 +75,21 @@ if [ "${1:-}" = faults ]; then
     dotnet "$servers" exec dotnet "$behaviour" -method '*A_batch_job_whose_worker_broker_and_database_die*' -noColor </dev/null || status=$?
   [ -f "$results/faults.txt" ] && cat "$results/faults.txt"
   exit "$status"
+fi
+
+if [ "${1:-}" = upgrade ]; then
+  [ -n "${2:-}" ] || fail "name the commit or tag to upgrade from: ./test.sh upgrade COMMIT"
+  earlier=$(mktemp -d)
+  trap 'rm -rf "$earlier"' EXIT
+  say "Building $2"
+  git archive "$2" | tar -x -C "$earlier"
+  dotnet build "$earlier/src/QueueMaaS" --configuration "$configuration" --nologo --verbosity quiet
+  say "Building this version"
+  dotnet build tests/QueueMaaS.TestServers --configuration "$configuration" --nologo --verbosity quiet
+  dotnet build tests/QueueMaaS.Behaviour.Tests --configuration "$configuration" --nologo --verbosity quiet
+  QUEUEMAAS_UPGRADE_FROM=$earlier/src/QueueMaaS/bin/$configuration/net10.0/QueueMaaS.dll \
+    dotnet "$servers" exec dotnet "tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll" -class '*UpgradeSuite' -explicit only -noColor </dev/null
+  exit
 fi
 
 filter=

@@ -59,10 +59,15 @@ internal sealed class BusLoad : IAsyncDisposable
         var id = Guid.CreateVersion7().ToString();
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _waiting[id] = ended;
-        var properties = new BasicProperties { ContentType = "application/json", DeliveryMode = DeliveryModes.Persistent, MessageId = id };
-        await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, properties, Encoding.UTF8.GetBytes(body));
+        await PublishAsync(id, body, channel);
         await ended.Task.WaitAsync(TimeSpan.FromMinutes(2));
     }
+
+    /// <summary>Publishes one job and waits for the broker's confirm alone.</summary>
+    public Task PublishAsync(string id, string body) => PublishAsync(id, body, _channels[0]).AsTask();
+
+    private static ValueTask PublishAsync(string id, string body, IChannel channel) => channel.BasicPublishAsync(
+        BusNames.SubmitExchange, "", mandatory: false, new BasicProperties { ContentType = "application/json", DeliveryMode = DeliveryModes.Persistent, MessageId = id }, Encoding.UTF8.GetBytes(body));
 
     private async Task ListenAsync()
     {

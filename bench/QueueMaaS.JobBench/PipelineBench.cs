@@ -14,7 +14,7 @@ internal static class PipelineBench
         {
             var processor = new ProcessorTime();
             var (seconds, latencies) = await load.RunAsync(jobs, Callers, NoOp.Body);
-            Console.WriteLine($"{jobs / seconds:n0} no-op jobs/s end to end ({Callers} at a time; p50 {Percentile(latencies, 0.5):0} ms, p99 {Percentile(latencies, 0.99):0} ms; {load.Failed} failed); a job takes {processor.PerJob(jobs)}");
+            Console.WriteLine($"{jobs / seconds:n0} no-op jobs/s end to end ({Callers} at a time; p50 {Turns.Percentile(latencies, 0.5):0} ms, p99 {Turns.Percentile(latencies, 0.99):0} ms; {load.Failed} failed); a job takes {processor.PerJob(jobs)}");
         }
     }
 
@@ -24,12 +24,6 @@ internal static class PipelineBench
         await using var load = await BusLoad.ConnectAsync(service.RabbitMq);
         await load.RunAsync(200, 1, NoOp.Body);
         var (seconds, latencies) = await load.RunAsync(jobs, 1, NoOp.Body);
-        Console.WriteLine($"one caller: {jobs / seconds:0} jobs/s, submit to its end told: p50 {Percentile(latencies, 0.5):0.0} ms, p99 {Percentile(latencies, 0.99):0.0} ms");
-    }
-
-    public static double Percentile(double[] values, double share)
-    {
-        var sorted = values.Order().ToArray();
-        return sorted[Math.Min(sorted.Length - 1, (int)(sorted.Length * share))];
+        Console.WriteLine($"one caller: {jobs / seconds:0} jobs/s, submit to its end told: p50 {Turns.Percentile(latencies, 0.5):0.0} ms, p99 {Turns.Percentile(latencies, 0.99):0.0} ms");
     }
 }

@@ -30,16 +30,7 @@ internal sealed class Service : IAsyncDisposable
     public static async Task<Service> StartAsync(Action<IServiceCollection>? adapt = null, params string[] settings)
     {
         var folder = Directory.CreateTempSubdirectory("queuemaas-bench-").FullName;
-        var server = Setting("Storage__PostgreSql");
-        var database = $"bench_{Guid.NewGuid():n}";
-        await using (var connection = new NpgsqlConnection(server))
-        {
-            await connection.OpenAsync();
-            await using var create = new NpgsqlCommand($"create database {database}", connection);
-            await create.ExecuteNonQueryAsync();
-        }
-
-        var postgreSql = new NpgsqlConnectionStringBuilder(server) { Database = database }.ConnectionString;
+        var postgreSql = await CreateDatabaseAsync();
         string[] common =
         [
             "--urls=http://127.0.0.1:0", $"--Storage:DataFolder={folder}", "--Storage:MigrateAtStart=true", $"--Storage:PostgreSql={postgreSql}", $"--Bus:RabbitMq={Setting("Bus__RabbitMq")}",
@@ -49,6 +40,18 @@ internal sealed class Service : IAsyncDisposable
         await QueueMaaSHost.PrepareDatabaseAsync(app, CancellationToken.None);
         await app.StartAsync();
         return new Service(app, folder, Setting("Bus__RabbitMq"), postgreSql);
+    }
+
+    /// <summary>A new database on the environment's server; answers how it is reached.</summary>
+    public static async Task<string> CreateDatabaseAsync()
+    {
+        var server = Setting("Storage__PostgreSql");
+        var database = $"bench_{Guid.NewGuid():n}";
+        await using var connection = new NpgsqlConnection(server);
+        await connection.OpenAsync();
+        await using var create = new NpgsqlCommand($"create database {database}", connection);
+        await create.ExecuteNonQueryAsync();
+        return new NpgsqlConnectionStringBuilder(server) { Database = database }.ConnectionString;
     }
 
     public async ValueTask DisposeAsync()

@@ -23,6 +23,16 @@ internal sealed record LocalBinaries(string RabbitMq, string Epmd, string Postgr
         return new LocalBinaries(rabbitMq ?? "", epmd ?? "", postgreSql ?? "", redis ?? "", missing);
     }
 
+    /// <summary>The programs, those that are missing installed first where that can be done.</summary>
+    public static async Task<LocalBinaries> FindOrInstallAsync(Action<string> say, CancellationToken cancellationToken)
+    {
+        var binaries = Find();
+        if (binaries.Missing.Count == 0 || !DebianPackages.CanInstall)
+            return binaries;
+        await DebianPackages.InstallAsync(binaries.Missing, say, cancellationToken);
+        return Find();
+    }
+
     public static string? FindOnPath(string name) => FindFile(name, Search.Value);
 
     private static Lazy<string[]> Search { get; } = new(static () =>

@@ -16,6 +16,7 @@ internal sealed class LocalServers : IServerSet
     private readonly string _root;
     private readonly Ports _ports;
     private readonly string? _tls;
+    private readonly RabbitMqNode _rabbitMq;
     private readonly string _password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
     private readonly Dictionary<Server, SupervisedProcess> _running = [];
     private readonly SemaphoreSlim _change = new(1);
@@ -27,6 +28,7 @@ internal sealed class LocalServers : IServerSet
         _root = root;
         _ports = ports;
         _tls = tls;
+        _rabbitMq = new RabbitMqNode(binaries, RabbitMqFolder, ports.RabbitMq, ports.Distribution, ports.PortMapper, _password);
         Addresses = tls is null
             ? new ServerAddresses(
                 $"amqp://queuemaas:{_password}@127.0.0.1:{ports.RabbitMq}/",
@@ -108,7 +110,7 @@ internal sealed class LocalServers : IServerSet
     }
 
     public Task SetDiskAlarmAsync(bool raised, CancellationToken cancellationToken) =>
-        RunAsync([Path.Combine(Path.GetDirectoryName(_binaries.RabbitMq)!, "rabbitmqctl"), "set_disk_free_limit", raised ? DiskLimits.Never : DiskLimits.Usual], cancellationToken, RabbitMqEnvironment());
+        RunAsync([Path.Combine(Path.GetDirectoryName(_binaries.RabbitMq)!, "rabbitmqctl"), "set_disk_free_limit", raised ? DiskLimits.Never : DiskLimits.Usual], cancellationToken, _rabbitMq.Environment);
 
     public async ValueTask DisposeAsync()
     {
@@ -130,28 +132,9 @@ internal sealed class LocalServers : IServerSet
         File.SetUnixFileMode(_root, (UnixFileMode)0b111_001_001);
         foreach (var folder in (string[])[RabbitMqFolder, PostgreSqlFolder, RedisFolder, Path.Combine(_root, "epmd")])
             Directory.CreateDirectory(folder, (UnixFileMode)0b111_000_000);
-        await PrepareRabbitMqAsync(cancellationToken);
+        await _rabbitMq.PrepareAsync(_tls is null ? null : RabbitMqTls, cluster: null, cancellationToken);
         await PrepareRedisAsync(cancellationToken);
         await PreparePostgreSqlAsync(cancellationToken);
-    }
-
-    private async Task PrepareRabbitMqAsync(CancellationToken cancellationToken)
-    {
-        await File.WriteAllTextAsync(
-            Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
-            $"""
-            {(_tls is null ? $"listeners.tcp.default = 127.0.0.1:{_ports.RabbitMq}" : RabbitMqTls)}
-            default_user = queuemaas
-            default_pass = {_password}
-            disk_free_limit.absolute = {DiskLimits.Usual}
-            log.console.level = warning
-
-            """,
-            cancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(RabbitMqFolder, "enabled_plugins"), "[].\n", cancellationToken);
-        var cookie = Path.Combine(RabbitMqFolder, ".erlang.cookie");
-        await File.WriteAllTextAsync(cookie, _password, cancellationToken);
-        File.SetUnixFileMode(cookie, UnixFileMode.UserRead);
     }
 
     private Task PrepareRedisAsync(CancellationToken cancellationToken) =>
@@ -256,28 +239,9 @@ internal sealed class LocalServers : IServerSet
 
     private SupervisedProcess LaunchRabbitMq()
     {
-        var environment = RabbitMqEnvironment();
-        _portMapper ??= SupervisedProcess.Start("epmd", Path.Combine(_root, "epmd"), "TERM", [_binaries.Epmd], environment);
-        return SupervisedProcess.Start("rabbitmq", RabbitMqFolder, "TERM", [_binaries.RabbitMq], environment);
+        _portMapper ??= SupervisedProcess.Start("epmd", Path.Combine(_root, "epmd"), "TERM", [_binaries.Epmd], _rabbitMq.Environment);
+        return _rabbitMq.Launch();
     }
-
-    private Dictionary<string, string> RabbitMqEnvironment() => new()
-    {
-        ["HOME"] = RabbitMqFolder,
-        ["ERL_EPMD_PORT"] = $"{_ports.PortMapper}",
-        ["ERL_EPMD_ADDRESS"] = "127.0.0.1",
-        ["RABBITMQ_NODENAME"] = $"queuemaas{_ports.RabbitMq}@localhost",
-        ["RABBITMQ_DIST_PORT"] = $"{_ports.Distribution}",
-        ["RABBITMQ_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq.conf"),
-        ["RABBITMQ_CONF_ENV_FILE"] = Path.Combine(RabbitMqFolder, "rabbitmq-env.conf"),
-        ["RABBITMQ_ADVANCED_CONFIG_FILE"] = Path.Combine(RabbitMqFolder, "advanced.config"),
-        ["RABBITMQ_ENABLED_PLUGINS_FILE"] = Path.Combine(RabbitMqFolder, "enabled_plugins"),
-        ["RABBITMQ_MNESIA_BASE"] = Path.Combine(RabbitMqFolder, "data"),
-        ["RABBITMQ_PID_FILE"] = Path.Combine(RabbitMqFolder, "pid"),
-        ["RABBITMQ_LOG_BASE"] = RabbitMqFolder,
-        ["RABBITMQ_LOGS"] = "-",
-        ["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = "-kernel inet_dist_use_interface {127,0,0,1}",
-    };
 
     private static async Task RunAsync(string[] command, CancellationToken cancellationToken, IReadOnlyDictionary<string, string>? environment = null)
     {
@@ -299,11 +263,17 @@ internal sealed record Ports(int RabbitMq, int PostgreSql, int Redis, int Distri
 {
     public static Ports Free()
     {
+        var ports = FreeList(5);
+        return new Ports(ports[0], ports[1], ports[2], ports[3], ports[4]);
+    }
+
+    public static int[] FreeList(int count)
+    {
         // All held at once, so that no number comes twice.
-        var listeners = Enumerable.Range(0, 5).Select(static _ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
+        var listeners = Enumerable.Range(0, count).Select(static _ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
         foreach (var listener in listeners) listener.Start();
         var ports = listeners.Select(static listener => ((IPEndPoint)listener.LocalEndpoint).Port).ToArray();
         foreach (var listener in listeners) listener.Stop();
-        return new Ports(ports[0], ports[1], ports[2], ports[3], ports[4]);
+        return ports;
     }
 }

@@ -56,13 +56,7 @@ public sealed class TestServers : IAsyncDisposable
 
         if (only is not "containers" && !OperatingSystem.IsWindows())
         {
-            var binaries = LocalBinaries.Find();
-            if (binaries.Missing.Count > 0 && DebianPackages.CanInstall)
-            {
-                await DebianPackages.InstallAsync(binaries.Missing, say, cancellationToken);
-                binaries = LocalBinaries.Find();
-            }
-
+            var binaries = await LocalBinaries.FindOrInstallAsync(say, cancellationToken);
             if (binaries.Missing.Count == 0)
                 return new TestServers(await LocalServers.StartAsync(binaries, say, tls: null, cancellationToken));
             refusals.Add($"local: not found on this machine: {string.Join(", ", binaries.Missing)}");
@@ -91,13 +85,7 @@ public sealed class TestServers : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(say);
         if (OperatingSystem.IsWindows())
             throw new ServersUnavailableException("Servers with TLS are the machine's own, and Windows has none.");
-        var binaries = LocalBinaries.Find();
-        if (binaries.Missing.Count > 0 && DebianPackages.CanInstall)
-        {
-            await DebianPackages.InstallAsync(binaries.Missing, say, cancellationToken);
-            binaries = LocalBinaries.Find();
-        }
-
+        var binaries = await LocalBinaries.FindOrInstallAsync(say, cancellationToken);
         if (binaries.Missing.Count > 0)
             throw new ServersUnavailableException($"Servers with TLS are the machine's own, and it lacks {string.Join(", ", binaries.Missing)}.");
         return new TestServers(await LocalServers.StartAsync(binaries, say, folder, cancellationToken));

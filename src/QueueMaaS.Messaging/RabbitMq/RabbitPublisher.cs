@@ -4,6 +4,7 @@ using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Messaging.Dispatch;
 using QueueMaaS.Messaging.Events;
 using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 
 namespace QueueMaaS.Messaging.RabbitMq;
 
@@ -24,31 +25,53 @@ internal sealed class RabbitPublisher(RabbitConnection connection) : IEventPubli
 
     public bool IsInProcess => false;
 
-    public async Task PublishAsync(IReadOnlyList<JobEvent> events, CancellationToken cancellationToken)
-    {
-        var channel = await OpenAsync(_events, cancellationToken);
-        var confirms = new Task[events.Count];
-        for (var i = 0; i < events.Count; i++)
-        {
-            confirms[i] = channel.BasicPublishAsync(
-                BusNames.EventsExchange, EventRelay.RoutingKey(events[i]), mandatory: false, Transient, JsonSerializer.SerializeToUtf8Bytes(events[i], QueueMaaSJson.Relaxed), cancellationToken).AsTask();
-        }
+    public Task PublishAsync(IReadOnlyList<JobEvent> events, CancellationToken cancellationToken) => OnChannelAsync(
+        _events,
+        channel => Task.WhenAll(events.Select(happened => channel.BasicPublishAsync(
+            BusNames.EventsExchange, EventRelay.RoutingKey(happened), mandatory: false, Transient, JsonSerializer.SerializeToUtf8Bytes(happened, QueueMaaSJson.Relaxed), cancellationToken).AsTask())),
+        cancellationToken);
 
-        await Task.WhenAll(confirms);
-    }
-
-    public async Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken)
-    {
-        var channel = await OpenAsync(_packs, cancellationToken);
+    public Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken) => OnChannelAsync(
+        _packs,
         // Mandatory: a queue that somebody deleted must not swallow pointers silently.
-        await channel.BasicPublishAsync(
-            "", WorkQueues.Name(kind, priority), mandatory: true, Pack, JsonSerializer.SerializeToUtf8Bytes(new WorkPack { Kind = kind, Ids = ids }, QueueMaaSJson.Relaxed), cancellationToken);
-    }
+        channel => channel.BasicPublishAsync(
+            "", WorkQueues.Name(kind, priority), mandatory: true, Pack, JsonSerializer.SerializeToUtf8Bytes(new WorkPack { Kind = kind, Ids = ids }, QueueMaaSJson.Relaxed), cancellationToken).AsTask(),
+        cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
         await _events.DisposeAsync();
         await _packs.DisposeAsync();
+    }
+
+    private static async Task GiveUpAsync(Slot slot, IChannel channel)
+    {
+        await slot.Opening.WaitAsync();
+        try
+        {
+            if (slot.Channel == channel)
+                slot.Channel = null;
+            await channel.DisposeAsync();
+        }
+        finally
+        {
+            slot.Opening.Release();
+        }
+    }
+
+    private async Task OnChannelAsync(Slot slot, Func<IChannel, Task> publish, CancellationToken cancellationToken)
+    {
+        var channel = await OpenAsync(slot, cancellationToken);
+        try
+        {
+            await publish(channel);
+        }
+        catch (PublishException exception) when (!exception.IsReturn)
+        {
+            // On a channel that was opened just as the node with a quorum queue's leader was lost, RabbitMQ 3.10 rejects everything for that queue until the node is back.
+            await GiveUpAsync(slot, channel);
+            throw;
+        }
     }
 
     private async ValueTask<IChannel> OpenAsync(Slot slot, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -13,12 +14,21 @@ namespace QueueMaaS.Storage.Database;
 /// <param name="Newer">Those that the database has and this program does not know.</param>
 public sealed record SchemaState(IReadOnlyList<string> Applied, IReadOnlyList<string> Pending, IReadOnlyList<string> Newer);
 
+/// <summary>Other sessions held a table that a migration must change, for as long as it tried.</summary>
+public sealed class SchemaInUseException(Exception inner)
+    : Exception("The tables to change were held by other sessions all the time (a backup, an open transaction: see pg_stat_activity). End them and run `queuemaas migrate` again; what was applied stays.", inner);
+
 /// <summary>Brings the database's schema up to date, one process at a time.</summary>
 public sealed class DatabaseSchema(IDbContextFactory<QueueMaaSDbContext> contexts, IOptions<StorageOptions> options)
 {
     // Any number does that no other program of the database takes: "QMaaS" in ASCII.
     private const long MigrationLock = 0x514D616153;
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+
+    // A change that waits for a table holds up everyone who comes after it, so it waits shortly, and again after a pause in which they go on.
+    private static readonly TimeSpan TableWait = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+    private const int MaxTries = 60;
 
     /// <summary>Which migrations the database has and lacks. A database that does not exist yet lacks all.</summary>
     public async Task<SchemaState> ReadAsync(CancellationToken cancellationToken)
@@ -31,6 +41,7 @@ public sealed class DatabaseSchema(IDbContextFactory<QueueMaaSDbContext> context
     }
 
     /// <summary>Applies what is pending, and makes the database where there is none. Of several processes that do so at once, one does it and the others wait.</summary>
+    /// <exception cref="SchemaInUseException">Other sessions held a table that must be changed all the time.</exception>
     public async Task UpdateAsync(CancellationToken cancellationToken)
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
@@ -48,7 +59,23 @@ public sealed class DatabaseSchema(IDbContextFactory<QueueMaaSDbContext> context
         await connection.OpenAsync(cancellationToken);
         await using var wait = new NpgsqlCommand("select pg_advisory_lock($1)", connection) { Parameters = { new NpgsqlParameter { Value = MigrationLock } } };
         await wait.ExecuteNonQueryAsync(cancellationToken);
-        await context.Database.MigrateAsync(cancellationToken);
+        await context.Database.OpenConnectionAsync(cancellationToken);
+        await context.Database.ExecuteSqlAsync($"select set_config('lock_timeout', {TableWait.TotalMilliseconds.ToString("0", CultureInfo.InvariantCulture)}, false)", cancellationToken);
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                // What was applied before a refusal stays.
+                await context.Database.MigrateAsync(cancellationToken);
+                return;
+            }
+            catch (Exception exception) when (exception.GetBaseException() is PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable })
+            {
+                if (tries == MaxTries)
+                    throw new SchemaInUseException(exception);
+                await Task.Delay(Pause, cancellationToken);
+            }
+        }
     }
 
     /// <summary>The SQL that brings a database from the migration <paramref name="from"/> (default: an empty one) up to date; it can be run again without harm on PostgreSQL.</summary>

@@ -78,7 +78,7 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync("Stopped.");
             return 130;
         }
-        catch (Exception exception) when (exception is SettingsException or DemoFailedException or Perf.PerfException or Contracts.ProblemException or Microsoft.Extensions.Options.OptionsValidationException)
+        catch (Exception exception) when (exception is SettingsException or Storage.Database.SchemaInUseException or DemoFailedException or Perf.PerfException or Contracts.ProblemException or Microsoft.Extensions.Options.OptionsValidationException)
         {
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;

@@ -15,18 +15,20 @@ public sealed class FaultCluster : IAsyncDisposable
     private readonly Dictionary<string, string> _settings;
     private readonly Dictionary<string, WorkerProcess> _processes = [];
 
-    private FaultCluster(ServerSpace space, string secret)
+    private FaultCluster(ServerSpace space, string secret, RabbitMqCluster? brokers)
     {
         _space = space;
         var broker = new Uri(space.Settings["Bus:RabbitMq"]);
         BrokerLine = new Proxy(broker.Host, broker.Port);
-        RabbitMq = new UriBuilder(broker) { Host = "127.0.0.1", Port = BrokerLine.Port }.Uri.ToString();
+        Brokers = brokers?.Addresses ?? [new UriBuilder(broker) { Host = "127.0.0.1", Port = BrokerLine.Port }.Uri.ToString()];
         var redis = ConfigurationOptions.Parse(space.Settings["Storage:Redis"]);
         var (host, port) = redis.EndPoints[0] switch { DnsEndPoint dns => (dns.Host, dns.Port), var other => (((IPEndPoint)other).Address.ToString(), ((IPEndPoint)other).Port) };
         RedisLine = new Proxy(host, port);
         redis.EndPoints.Clear();
         redis.EndPoints.Add("127.0.0.1", RedisLine.Port);
-        _settings = new Dictionary<string, string>(space.Settings) { ["Webhooks:Secret"] = secret, ["Bus:RabbitMq"] = RabbitMq, ["Storage:Redis"] = redis.ToString(includePassword: true) };
+        _settings = new Dictionary<string, string>(space.Settings) { ["Webhooks:Secret"] = secret, ["Bus:RabbitMq"] = Brokers[0], ["Storage:Redis"] = redis.ToString(includePassword: true) };
+        for (var i = 0; brokers is not null && i < Brokers.Count; i++)
+            _settings[$"Bus:Nodes:{i}"] = new Uri(Brokers[i]).Authority.Split('@')[^1];
         for (var i = 0; i < 20; i++)
             _settings[$"Webhooks:RetrySchedule:{i}"] = "00:00:01";
         // Without a pool: the faults kill connections, and ours must not be among them later.
@@ -47,25 +49,28 @@ public sealed class FaultCluster : IAsyncDisposable
     /// <summary>Between Redis and the service.</summary>
     internal Proxy RedisLine { get; }
 
-    /// <summary>The broker, through the line that can be cut.</summary>
-    public string RabbitMq { get; }
+    /// <summary>The broker, through the line that can be cut; or the nodes of a cluster.</summary>
+    public IReadOnlyList<string> Brokers { get; }
 
     public string Redis => _space.Settings["Storage:Redis"];
 
     public NpgsqlDataSource Database { get; }
 
-    public static async Task<FaultCluster> StartAsync(string webhookSecret)
+    /// <param name="webhookSecret">What webhooks are signed with.</param>
+    /// <param name="brokers">The nodes in the place of the one broker that all tests share.</param>
+    /// <param name="program">Another version of the program.</param>
+    public static async Task<FaultCluster> StartAsync(string webhookSecret, RabbitMqCluster? brokers = null, string? program = null)
     {
-        var cluster = new FaultCluster(await ServerSpace.CreateAsync(), webhookSecret);
+        var cluster = new FaultCluster(await ServerSpace.CreateAsync(), webhookSecret, brokers);
         foreach (var name in Apis)
         {
-            cluster.Launch(name);
+            cluster.Launch(name, program);
             // The first brings the database up to date.
             await cluster.WaitUntilReadyAsync(name);
         }
 
         foreach (var name in (string[])[.. Workers, Notifier])
-            cluster.Launch(name);
+            cluster.Launch(name, program);
         return cluster;
     }
 
@@ -73,11 +78,17 @@ public sealed class FaultCluster : IAsyncDisposable
 
     public void Kill(string name) => _processes[name].KillHard();
 
-    /// <summary>Starts a process, in the place of one of that name that was killed.</summary>
-    public void Launch(string name)
+    /// <summary>Asks a process to stop and waits until it has.</summary>
+    public Task EndAsync(string name) => _processes[name].EndAsync();
+
+    /// <summary>Waits until a process has ended by itself.</summary>
+    public Task<int> ExitCodeAsync(string name) => _processes[name].ExitCodeAsync();
+
+    /// <summary>Starts a process, in the place of one of that name that was killed or has ended.</summary>
+    public void Launch(string name, string? program = null, System.Text.StringBuilder? output = null)
     {
         var roles = name.Split('-')[0] switch { "worker" => "inference", "api" => "api", _ => "notify" };
-        _processes[name] = new WorkerProcess(roles, _folder, _settings, _processes.GetValueOrDefault(name)?.Url);
+        _processes[name] = new WorkerProcess(roles, _folder, _settings, _processes.GetValueOrDefault(name)?.Url, output, program);
     }
 
     public Task SignalAsync(string name, string signal) => SignalAsync(_processes[name].Id, signal);

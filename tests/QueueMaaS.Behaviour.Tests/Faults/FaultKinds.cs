@@ -193,7 +193,7 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
 
     private async Task OnBrokerAsync(Func<IChannel, Task> use)
     {
-        await using var connection = await new ConnectionFactory { Uri = new Uri(cluster.RabbitMq) }.CreateConnectionAsync();
+        await using var connection = await new ConnectionFactory { Uri = new Uri(cluster.Brokers[0]) }.CreateConnectionAsync();
         await using var channel = await connection.CreateChannelAsync();
         await use(channel);
     }

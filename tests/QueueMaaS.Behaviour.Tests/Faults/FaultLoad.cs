@@ -18,6 +18,7 @@ internal sealed class FaultLoad(FaultCluster cluster, WebhookReceiver webhooks) 
     private IConnection? _connection;
     private IChannel? _channel;
     private int _next;
+    private int _broker;
 
     /// <summary>Every accepted job, with the number that its result must show.</summary>
     public ConcurrentDictionary<string, int> Accepted { get; } = new(StringComparer.Ordinal);
@@ -73,16 +74,18 @@ internal sealed class FaultLoad(FaultCluster cluster, WebhookReceiver webhooks) 
 
     private async Task<bool> PublishAsync(string body)
     {
+        IChannel? channel = null;
         try
         {
-            var channel = await ConnectAsync();
+            channel = await ConnectAsync();
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(10));
             await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: true, new BasicProperties { ContentType = "application/json", DeliveryMode = DeliveryModes.Persistent }, Encoding.UTF8.GetBytes(body), limit.Token);
             return true;
         }
         catch (Exception)
         {
-            // Whatever it was, nothing is confirmed: again, with the same id.
+            // Whatever it was, nothing is confirmed: again, with the same id, and on another channel (docs/bus.md says why).
+            Interlocked.CompareExchange(ref _channel, null, channel);
             return false;
         }
     }
@@ -96,7 +99,7 @@ internal sealed class FaultLoad(FaultCluster cluster, WebhookReceiver webhooks) 
                 return _channel;
             if (_connection is not null)
                 await _connection.DisposeAsync();
-            _connection = await new ConnectionFactory { Uri = new Uri(cluster.RabbitMq), AutomaticRecoveryEnabled = false }.CreateConnectionAsync();
+            _connection = await new ConnectionFactory { Uri = new Uri(cluster.Brokers[_broker++ % cluster.Brokers.Count]), AutomaticRecoveryEnabled = false }.CreateConnectionAsync();
             return _channel = await _connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true));
         }
         finally

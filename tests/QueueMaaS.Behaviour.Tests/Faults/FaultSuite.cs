@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
-using Npgsql;
 using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
-using QueueMaaS.Contracts;
+using QueueMaaS.Testing;
 
 namespace QueueMaaS.Behaviour.Tests.Faults;
 
@@ -16,7 +14,6 @@ namespace QueueMaaS.Behaviour.Tests.Faults;
 public sealed class FaultSuite
 {
     private const int FaultsBetweenCalms = 10;
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(90);
 
     [Fact]
     public async Task Nothing_is_lost_doubled_or_stuck()
@@ -33,6 +30,7 @@ public sealed class FaultSuite
         await new QueueMaaSClient(http).UploadModelAsync("double", new MemoryStream(TestModels.Double()), TestContext.Current.CancellationToken);
         await using var load = new FaultLoad(cluster, webhooks);
         var kinds = new FaultKinds(cluster, webhooks, random);
+        var counting = new FaultCount(cluster, load, webhooks);
         var recovery = TimeSpan.Zero;
         var stuck = 0;
         for (var fault = 0; fault < faults;)
@@ -49,23 +47,71 @@ public sealed class FaultSuite
 
             var back = Stopwatch.StartNew();
             await Task.WhenAll(submissions);
-            stuck = await WaitForCalmAsync(cluster, load, back);
+            stuck = await counting.WaitForCalmAsync(back);
             recovery = back.Elapsed > recovery ? back.Elapsed : recovery;
             Console.WriteLine($"calm {back.Elapsed.TotalSeconds:0.0} s after the last fault's end; {load.Accepted.Count} accepted, {stuck} stuck");
             if (stuck > 0)
                 break;
         }
 
-        var count = await CountAsync(cluster, load, webhooks);
+        var count = await counting.CountAsync();
         var line = $"fault suite: {load.Accepted.Count} jobs, {faults} faults, {count.Lost} lost, {count.Doubled} doubled, {stuck} stuck, {count.WebhooksMissing} webhooks missing, {load.Refused} refused honestly, "
             + $"{load.Dishonest.Count} otherwise, longest recovery {recovery.TotalSeconds:0.0} s (seed {seed})";
-        Console.WriteLine(line);
-        if (Environment.GetEnvironmentVariable("QUEUEMAAS_FAULT_REPORT") is { Length: > 0 } report)
-            await File.AppendAllTextAsync(report, line + Environment.NewLine);
+        await ReportAsync(line);
         (count.Lost, count.Doubled, stuck, count.WebhooksMissing).ShouldBe((0, 0, 0, 0), line);
         load.Dishonest.ShouldBeEmpty();
         // In full the machine is the suite's own, and the promise is 30 s; beside other work only the counts are held.
-        recovery.ShouldBeLessThanOrEqualTo(TimeSpan.FromSeconds(Setting("QUEUEMAAS_FAULT_RECOVERY", (int)Longest.TotalSeconds)));
+        recovery.ShouldBeLessThanOrEqualTo(TimeSpan.FromSeconds(Setting("QUEUEMAAS_FAULT_RECOVERY", (int)FaultCount.Longest.TotalSeconds)));
+    }
+
+    [Fact]
+    public async Task A_broker_node_that_is_lost_loses_nothing_and_the_others_go_on()
+    {
+        const int Nodes = 3;
+        var jobs = Setting("QUEUEMAAS_FAULT_JOBS", 600);
+        var seed = Setting("QUEUEMAAS_FAULT_SEED", Environment.TickCount & 0xFFFF);
+        var random = new Random(seed);
+        await using var brokers = await RabbitMqCluster.StartAsync(Nodes, Console.WriteLine, TestContext.Current.CancellationToken);
+        await using var webhooks = new WebhookReceiver();
+        await webhooks.StartAsync();
+        await using var cluster = await FaultCluster.StartAsync(webhooks.Secret, brokers);
+        using var http = new HttpClient { BaseAddress = new Uri(cluster.Url("api-1")) };
+        await new QueueMaaSClient(http).UploadModelAsync("double", new MemoryStream(TestModels.Double()), TestContext.Current.CancellationToken);
+        await using var load = new FaultLoad(cluster, webhooks);
+        var counting = new FaultCount(cluster, load, webhooks);
+        // All are at work before the first node goes.
+        await load.SubmitAsync(20);
+        var stuck = await counting.WaitForCalmAsync(Stopwatch.StartNew());
+        var recovery = TimeSpan.Zero;
+        foreach (var node in Enumerable.Range(0, Nodes).OrderBy(_ => random.Next()))
+        {
+            var submissions = new List<Task> { load.SubmitAsync(jobs / Nodes / 2) };
+            await Task.Delay(random.Next(0, 200));
+            await brokers.KillAsync(node);
+            submissions.Add(load.SubmitAsync(jobs / Nodes / 2));
+            // All of it must end while the node is away.
+            var since = Stopwatch.StartNew();
+            await Task.WhenAll(submissions).WaitAsync(FaultCount.Longest);
+            stuck += await counting.WaitForCalmAsync(since);
+            recovery = since.Elapsed > recovery ? since.Elapsed : recovery;
+            Console.WriteLine($"node {node + 1} of {Nodes} lost: calm after {since.Elapsed.TotalSeconds:0.0} s; {load.Accepted.Count} accepted, {stuck} stuck");
+            await brokers.RestartAsync(node, TestContext.Current.CancellationToken);
+        }
+
+        var count = await counting.CountAsync();
+        var line = $"broker nodes: {load.Accepted.Count} jobs, {Nodes} nodes lost one after the other, {count.Lost} lost, {count.Doubled} doubled, {stuck} stuck, {count.WebhooksMissing} webhooks missing, {load.Refused} refused honestly, "
+            + $"{load.Dishonest.Count} otherwise, longest recovery {recovery.TotalSeconds:0.0} s (seed {seed})";
+        await ReportAsync(line);
+        (count.Lost, count.Doubled, stuck, count.WebhooksMissing).ShouldBe((0, 0, 0, 0), line);
+        load.Dishonest.ShouldBeEmpty();
+        recovery.ShouldBeLessThanOrEqualTo(TimeSpan.FromSeconds(Setting("QUEUEMAAS_FAULT_RECOVERY", (int)FaultCount.Longest.TotalSeconds)));
+    }
+
+    private static async Task ReportAsync(string line)
+    {
+        Console.WriteLine(line);
+        if (Environment.GetEnvironmentVariable("QUEUEMAAS_FAULT_REPORT") is { Length: > 0 } report)
+            await File.AppendAllTextAsync(report, line + Environment.NewLine);
     }
 
     /// <summary>Each fault once, then by weight.</summary>
@@ -82,61 +128,6 @@ public sealed class FaultSuite
         }
 
         throw new UnreachableException();
-    }
-
-    /// <summary>Waits until every accepted job has ended; answers how many have not when the time is over.</summary>
-    private static async Task<int> WaitForCalmAsync(FaultCluster cluster, FaultLoad load, Stopwatch since)
-    {
-        while (true)
-        {
-            var left = load.Accepted.Count;
-            try
-            {
-                await using var command = cluster.Database.CreateCommand("SELECT count(*) FROM jobs WHERE id LIKE 'fault-%' AND state IN ('Succeeded', 'Failed', 'Cancelled', 'Expired')");
-                left -= (int)(long)(await command.ExecuteScalarAsync())!;
-                if (left == 0)
-                    return 0;
-            }
-            catch (NpgsqlException)
-            {
-                // Connections that a fault has killed are found out one by one.
-            }
-
-            if (since.Elapsed > Longest)
-                return left;
-            await Task.Delay(100);
-        }
-    }
-
-    private static async Task<(int Lost, int Doubled, int WebhooksMissing)> CountAsync(FaultCluster cluster, FaultLoad load, WebhookReceiver webhooks)
-    {
-        var right = 0;
-        var wrong = 0;
-        await using (var command = cluster.Database.CreateCommand("SELECT id, output FROM jobs WHERE id LIKE 'fault-%' AND state = 'Succeeded'"))
-        await using (var rows = await command.ExecuteReaderAsync())
-        {
-            while (await rows.ReadAsync())
-            {
-                if (!load.Accepted.TryGetValue(rows.GetString(0), out var number))
-                    continue;
-                var value = JsonElement.Parse(rows.GetString(1)).GetProperty("outputs")[0].GetProperty("data")[0].GetSingle();
-                right += value == 2f * number ? 1 : 0;
-                wrong += value == 2f * number ? 0 : 1;
-            }
-        }
-
-        await using var doubled = cluster.Database.CreateCommand("SELECT count(*) FROM (SELECT job_id FROM job_events WHERE type IN ('succeeded', 'failed') GROUP BY job_id HAVING count(*) > 1) d");
-        var twice = (int)(long)(await doubled.ExecuteScalarAsync())!;
-        var missing = load.WithWebhook.Keys.ToHashSet(StringComparer.Ordinal);
-        var waited = Stopwatch.StartNew();
-        while (missing.Count > 0 && waited.Elapsed < Longest)
-        {
-            while (webhooks.TryTake(FaultLoad.WebhookPath) is { } received)
-                missing.Remove(JsonElement.Parse(received.Body).GetProperty("data").GetProperty("jobId").GetString()!);
-            await Task.Delay(100);
-        }
-
-        return (load.Accepted.Count - right, twice + wrong, missing.Count);
     }
 
     private static int Setting(string name, int otherwise) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using Hangfire;
+using Hangfire.PostgreSql;
+using Hangfire.PostgreSql.Factories;
+using Npgsql;
+
+namespace QueueMaaS.JobBench;
+
+/// <summary>The same no-op jobs through Hangfire on the same PostgreSQL, its server in this process.</summary>
+internal sealed class HangfirePeer : IDisposable
+{
+    private const int Callers = 64;
+    private readonly PostgreSqlStorage _storage;
+    private readonly BackgroundJobServer _server;
+    private readonly BackgroundJobClient _client;
+
+    public HangfirePeer(string postgreSql)
+    {
+        // Told by the database of new jobs, so that no worker waits for its next look.
+        var options = new PostgreSqlStorageOptions { EnableLongPolling = true, QueuePollInterval = TimeSpan.FromMilliseconds(100), PrepareSchemaIfNecessary = true };
+        var pool = new NpgsqlConnectionStringBuilder(postgreSql) { MaxPoolSize = 100 };
+        _storage = new PostgreSqlStorage(new NpgsqlConnectionFactory(pool.ConnectionString, options), options);
+        _server = new BackgroundJobServer(new BackgroundJobServerOptions { WorkerCount = 20, ShutdownTimeout = TimeSpan.FromSeconds(5) }, _storage);
+        _client = new BackgroundJobClient(_storage);
+    }
+
+    /// <summary>Jobs a second, from the first one handed in to the end of the last one written.</summary>
+    public async Task<double> RunAsync(int jobs)
+    {
+        var before = _storage.GetMonitoringApi().GetStatistics().Succeeded;
+        var clock = Stopwatch.StartNew();
+        await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(() =>
+        {
+            for (var i = caller; i < jobs; i += Callers)
+                _client.Create(() => Nothing(), new Hangfire.States.EnqueuedState());
+        })));
+        while (_storage.GetMonitoringApi().GetStatistics().Succeeded < before + jobs)
+            await Task.Delay(20);
+        return jobs / clock.Elapsed.TotalSeconds;
+    }
+
+    /// <summary>The job.</summary>
+    public static void Nothing()
+    {
+        // That is all of it.
+    }
+
+    public void Dispose() => _server.Dispose();
+}
