@@ -13,7 +13,7 @@ internal static class AcceptBench
 
     public static async Task RunAsync(int jobs)
     {
-        await using var service = await Service.StartAsync(NoOp.Install, "--Roles=api");
+        await using var service = await Service.StartAsync(NoOp.Install, Service.ApiAlone);
         using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
         await using var database = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(service.PostgreSql) { MaxPoolSize = 64 });
         await using (var create = database.CreateCommand("create table bare_jobs (id text primary key, state text not null, created_at timestamptz not null, input text not null)"))
@@ -25,6 +25,7 @@ internal static class AcceptBench
         Console.WriteLine("| callers | accepted by HTTP, jobs/s | bare Npgsql insert and RabbitMQ confirm, jobs/s | ratio |\n| --- | --- | --- | --- |");
         foreach (var callers in (int[])[16, 64, 256])
         {
+            var processor = new ProcessorTime();
             var (ours, bare) = await Turns.MediansAsync(
                 Turn,
                 () => Turns.RateAsync(jobs, callers, async _ =>
@@ -45,6 +46,7 @@ internal static class AcceptBench
 
                     await channels[turn % Channels].BasicPublishAsync("", queue, mandatory: false, new BasicProperties { DeliveryMode = DeliveryModes.Persistent }, Encoding.UTF8.GetBytes(id));
                 }));
+            Console.Error.WriteLine($"of both: a job takes {processor.PerJob(2 * (Turn + 1) * jobs)}");
             Console.WriteLine($"| {callers} | {ours:n0} | {bare:n0} | {ours / bare:0.00} |");
         }
 

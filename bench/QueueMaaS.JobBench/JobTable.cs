@@ -33,7 +33,7 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
 
     public static async Task<JobTable> StartAsync()
     {
-        var table = new JobTable(await Service.StartAsync(NoOp.Install, "--Roles=api"));
+        var table = new JobTable(await Service.StartAsync(NoOp.Install, Service.ApiAlone));
         await table.SubmitAsync();
         var ids = table._submitted.ToArray();
         var next = 0;

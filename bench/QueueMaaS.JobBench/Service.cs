@@ -1,6 +1,9 @@
+using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
+using QueueMaaS.Bench;
+using QueueMaaS.Client;
 using QueueMaaS.Serving;
 
 namespace QueueMaaS.JobBench;
@@ -39,8 +42,14 @@ internal sealed class Service : IAsyncDisposable
         var app = QueueMaaSHost.Build([.. common, .. settings], adapt);
         await QueueMaaSHost.PrepareDatabaseAsync(app, CancellationToken.None);
         await app.StartAsync();
+        // Nothing runs it, but it is looked up as every model is.
+        using var http = new HttpClient { BaseAddress = new Uri(app.Urls.First()) };
+        await new QueueMaaSClient(http).UploadModelAsync("no-op", new MemoryStream(BenchGraphs.Mlp().ToByteArray()), CancellationToken.None);
         return new Service(app, folder, Setting("Bus__RabbitMq"), postgreSql);
     }
+
+    /// <summary>Settings of an API process alone: nobody takes what it dispatches, so it is not to dispatch again and again what waits.</summary>
+    public static string[] ApiAlone { get; } = ["--Roles=api", "--Jobs:RedispatchAfter=01:00:00"];
 
     /// <summary>A new database on the environment's server; answers how it is reached.</summary>
     public static async Task<string> CreateDatabaseAsync()

@@ -23,8 +23,8 @@ internal static class StartBench
             services.AddSingleton<IJobExecutor>(clock);
         });
         using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
-        await using var load = await BusLoad.ConnectAsync(service.RabbitMq);
         await MeasureAsync(200, ByHttpAsync);
+        await using var load = await BusLoad.ConnectAsync(service.RabbitMq);
         Console.WriteLine("| from submission to the start of the work | p50, ms | p99, ms |\n| --- | --- | --- |");
         foreach (var (name, send) in (IReadOnlyList<(string, Func<string, Task>)>)[("by HTTP", ByHttpAsync), ("by the bus", id => load.PublishAsync(id, Body(id)))])
         {

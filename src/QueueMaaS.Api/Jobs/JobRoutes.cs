@@ -61,7 +61,7 @@ internal static class JobRoutes
             request.HttpContext.Response.Headers["Preference-Applied"] = $"wait={wait.Value.TotalSeconds.ToString(CultureInfo.InvariantCulture)}";
         var location = $"/v1/jobs/{Uri.EscapeDataString(job.Id)}";
         request.HttpContext.Response.Headers.Location = location;
-        return job.State.IsFinal() || outcome.Kind == AcceptKind.Duplicate ? Results.Ok(job.ToJob()) : Results.Accepted(location, await estimator.WithEstimateAsync(job, cancellationToken));
+        return job.State.IsFinal() || outcome.Kind == AcceptKind.Duplicate ? Results.Ok(job.ToJob()) : Results.Accepted(location, await estimator.WithFirstEstimateAsync(job, cancellationToken));
     }
 
     private static async Task<Page<Job>> ListAsync(

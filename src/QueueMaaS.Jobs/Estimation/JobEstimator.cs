@@ -10,18 +10,36 @@ public sealed class JobEstimator(ILoadBoard board, IModelCatalog models, IJobSto
     // Beyond it the estimate is a long time anyway, and counting is work.
     private const int MostCounted = 10_000;
 
+    // Workers report once a second, and an estimate is no promise: under load one question answers many.
+    private static readonly TimeSpan Fresh = TimeSpan.FromMilliseconds(250);
+    private readonly Remembered<string, IReadOnlyList<ModelLoad>> _loads = new(Fresh, time);
+    private readonly Remembered<(string Tenant, string? Model, int Priority), int> _ahead = new(Fresh, time);
+
+    /// <summary>A job that was accepted just now, as <see cref="WithEstimateAsync"/>: all that waits with at least its priority is before it.</summary>
+    public Task<Job> WithFirstEstimateAsync(JobRecord record, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        return EstimateAsync(record, () => _ahead.GetAsync((record.Tenant, record.Model, record.Priority), () => jobs.CountAheadAsync(record, MostCounted, CancellationToken.None)), cancellationToken);
+    }
+
     /// <summary>The job with its expected times; as it is where it has ended, is of another kind, or no worker has measured its model yet.</summary>
-    public async Task<Job> WithEstimateAsync(JobRecord record, CancellationToken cancellationToken)
+    public Task<Job> WithEstimateAsync(JobRecord record, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(record);
+        return EstimateAsync(record, () => jobs.CountAheadAsync(record, MostCounted, cancellationToken), cancellationToken);
+    }
+
+    private async Task<Job> EstimateAsync(JobRecord record, Func<Task<int>> countAhead, CancellationToken cancellationToken)
     {
         var job = record.ToJob();
         if (record.Kind != JobKind.Inference || record.State is not (JobState.Queued or JobState.Running) || !VersionReference.TryParse(record.Model ?? "", out var reference))
             return job;
-        if (await models.FindAsync(record.Tenant, reference, cancellationToken) is not { } version)
+        if (await models.ResolveAsync(record.Tenant, reference, cancellationToken) is not { } version)
             return job;
-        var loads = await board.FindAsync(version.Artifact, cancellationToken);
+        var loads = await _loads.GetAsync(version.Artifact, () => board.FindAsync(version.Artifact, CancellationToken.None)).WaitAsync(cancellationToken);
         if (loads.Count == 0)
             return job;
-        var waiting = record.State == JobState.Queued ? await jobs.CountAheadAsync(record, MostCounted, cancellationToken) : 0;
+        var waiting = record.State == JobState.Queued ? await countAhead().WaitAsync(cancellationToken) : 0;
         var now = time.GetUtcNow();
         var (start, finish) = Estimate(loads, waiting);
         return record.State == JobState.Queued
