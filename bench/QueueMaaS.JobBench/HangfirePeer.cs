@@ -9,15 +9,15 @@ namespace QueueMaaS.JobBench;
 /// <summary>The same no-op jobs through Hangfire on the same PostgreSQL, its server in this process.</summary>
 internal sealed class HangfirePeer : IDisposable
 {
-    private const int Callers = 64;
+    private const int Callers = 16;
     private readonly PostgreSqlStorage _storage;
     private readonly BackgroundJobServer _server;
     private readonly BackgroundJobClient _client;
 
     public HangfirePeer(string postgreSql)
     {
-        // Told by the database of new jobs, so that no worker waits for its next look.
-        var options = new PostgreSqlStorageOptions { EnableLongPolling = true, QueuePollInterval = TimeSpan.FromMilliseconds(100), PrepareSchemaIfNecessary = true };
+        // Workers that find a job look for the next one at once, and this often where there is none.
+        var options = new PostgreSqlStorageOptions { QueuePollInterval = TimeSpan.FromMilliseconds(200), PrepareSchemaIfNecessary = true };
         var pool = new NpgsqlConnectionStringBuilder(postgreSql) { MaxPoolSize = 100 };
         _storage = new PostgreSqlStorage(new NpgsqlConnectionFactory(pool.ConnectionString, options), options);
         _server = new BackgroundJobServer(new BackgroundJobServerOptions { WorkerCount = 20, ShutdownTimeout = TimeSpan.FromSeconds(5) }, _storage);
@@ -29,11 +29,14 @@ internal sealed class HangfirePeer : IDisposable
     {
         var before = _storage.GetMonitoringApi().GetStatistics().Succeeded;
         var clock = Stopwatch.StartNew();
-        await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Run(() =>
-        {
-            for (var i = caller; i < jobs; i += Callers)
-                _client.Create(() => Nothing(), new Hangfire.States.EnqueuedState());
-        })));
+        // Its client has no asynchronous calls, so each caller is a thread of its own.
+        await Task.WhenAll(Enumerable.Range(0, Callers).Select(caller => Task.Factory.StartNew(
+            () =>
+            {
+                for (var i = caller; i < jobs; i += Callers)
+                    _client.Create(() => Nothing(), new Hangfire.States.EnqueuedState());
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         while (_storage.GetMonitoringApi().GetStatistics().Succeeded < before + jobs)
             await Task.Delay(20);
         return jobs / clock.Elapsed.TotalSeconds;

@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using QueueMaaS.Bench;
 using QueueMaaS.Client;
+using QueueMaaS.Contracts;
 
 namespace QueueMaaS.JobBench;
 
@@ -37,6 +38,7 @@ internal sealed class WebhookBench : IAsyncDisposable
             ["Storage:DataFolder"] = _folder,
             ["Storage:MigrateAtStart"] = "true",
             ["Webhooks:AllowPrivateTargets"] = "true",
+            ["Webhooks:Secret"] = WebhookSignature.NewSecret(),
             ["Logging:LogLevel:Default"] = "Critical",
             ["Logging:LogLevel:Microsoft"] = "Critical",
             ["Logging:LogLevel:MassTransit"] = "None",
@@ -143,7 +145,8 @@ internal sealed class WebhookBench : IAsyncDisposable
         var sent = Stopwatch.GetTimestamp();
         using var body = new ByteArrayContent(Encoding.UTF8.GetBytes($$$"""{"id":"{{{id}}}","kind":"inference","input":{{{_input}}},"webhook":{"url":"{{{_receiver.Urls.First()}}}/","events":["completed"]}}""")) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
         using var response = await _http.PostAsync("v1/jobs", body);
-        response.EnsureSuccessStatusCode();
+        if (!response.IsSuccessStatusCode)
+            throw new InvalidOperationException(await response.Content.ReadAsStringAsync());
         return Stopwatch.GetElapsedTime(sent, await received.Task.WaitAsync(Longest)).TotalMilliseconds;
     }
 }

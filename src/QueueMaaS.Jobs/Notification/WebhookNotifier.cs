@@ -15,7 +15,9 @@ namespace QueueMaaS.Jobs.Notification;
 public sealed partial class WebhookNotifier : BackgroundService
 {
     private const int LoggedChars = 4096;
+    private const int MaxGroup = 64;
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan GatherPlaces = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromDays(1);
     private readonly IWebhookStore _store;
@@ -25,9 +27,12 @@ public sealed partial class WebhookNotifier : BackgroundService
     private readonly TimeProvider _time;
     private readonly ILogger<WebhookNotifier> _logger;
     private readonly HttpClient _http;
+    private readonly GroupCommit<MadeTry, bool> _record;
     private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly SemaphoreSlim _freed = new(0, 1);
     private readonly ConcurrentDictionary<string, int> _sending = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, DateTimeOffset> _paused = new(StringComparer.Ordinal);
+    private volatile bool _full;
     private int _inFlight;
 
     public WebhookNotifier(IWebhookStore store, IJobSignals signals, WebhookTargets targets, WebhookRequests requests, IOptions<WebhookOptions> options, TimeProvider time, ILogger<WebhookNotifier> logger)
@@ -40,6 +45,7 @@ public sealed partial class WebhookNotifier : BackgroundService
         _options = options.Value;
         _time = time;
         _logger = logger;
+        _record = new GroupCommit<MadeTry, bool>(RecordAsync, MaxGroup);
         // A redirect could lead to an address that was never judged. The trace's header is ours to set.
         _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = targets.ConnectAsync, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1), ActivityHeadersPropagator = null }) { Timeout = _options.Timeout };
         _http.DefaultRequestHeaders.UserAgent.ParseAdd("QueueMaaS-Webhooks/1.0");
@@ -55,12 +61,13 @@ public sealed partial class WebhookNotifier : BackgroundService
             {
                 if (await SendDueAsync(stoppingToken) > 0)
                     continue;
-                // Most changes have no webhook: after a look in vain the next signals are gathered.
+                // Most changes have no webhook: after a look in vain the next signals are gathered. Where a receiver had as much as it may, its next delivery goes when a place is free.
                 var sinceLook = _time.GetElapsedTime(looked);
                 looked = _time.GetTimestamp();
-                if (sinceLook < BetweenLooks)
-                    await Task.Delay(BetweenLooks, _time, stoppingToken);
-                await _wake.WaitAsync(LookAnyway, stoppingToken);
+                if (sinceLook < BetweenLooks && await _freed.WaitAsync(BetweenLooks, stoppingToken))
+                    await Task.Delay(GatherPlaces, _time, stoppingToken);
+                else
+                    await _wake.WaitAsync(LookAnyway, stoppingToken);
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
             {
@@ -74,16 +81,25 @@ public sealed partial class WebhookNotifier : BackgroundService
     {
         _http.Dispose();
         _wake.Dispose();
+        _freed.Dispose();
         base.Dispose();
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        await _record.DisposeAsync();
     }
 
     private async Task<int> SendDueAsync(CancellationToken stoppingToken)
     {
         var room = _options.Concurrency - Volatile.Read(ref _inFlight);
+        var sending = _sending.ToDictionary(StringComparer.Ordinal);
+        _full = room <= 0 || sending.Values.Any(count => count >= _options.ConcurrencyPerTarget);
         if (room <= 0)
             return 0;
         // Taken deliveries are held a little longer than a try can last, so that a notifier that dies gives them up.
-        var due = await _store.TakeDueAsync(new TakeDeliveries(room, _options.Timeout + TimeSpan.FromSeconds(10), Busy(), _options.ConcurrencyPerTarget), stoppingToken);
+        var due = await _store.TakeDueAsync(new TakeDeliveries(room, _options.Timeout + TimeSpan.FromSeconds(10), Busy(sending), _options.ConcurrencyPerTarget, sending), stoppingToken);
         foreach (var delivery in due)
         {
             var target = WebhookAddresses.TargetOf(delivery.Delivery.Url);
@@ -96,7 +112,7 @@ public sealed partial class WebhookNotifier : BackgroundService
     }
 
     /// <summary>Receivers that have as much as they may, or have asked to be left alone for a while.</summary>
-    private string[] Busy()
+    private string[] Busy(Dictionary<string, int> sending)
     {
         var now = _time.GetUtcNow();
         foreach (var (target, until) in _paused)
@@ -105,7 +121,7 @@ public sealed partial class WebhookNotifier : BackgroundService
                 _paused.TryRemove(target, out _);
         }
 
-        return [.. _sending.Where(entry => entry.Value >= _options.ConcurrencyPerTarget).Select(entry => entry.Key + "/").Concat(_paused.Keys.Select(target => target + "/")).Distinct()];
+        return [.. sending.Where(entry => entry.Value >= _options.ConcurrencyPerTarget).Select(entry => entry.Key + "/").Concat(_paused.Keys.Select(target => target + "/")).Distinct()];
     }
 
     private async Task SendAsync(DueDelivery due, string target, CancellationToken stoppingToken)
@@ -122,7 +138,7 @@ public sealed partial class WebhookNotifier : BackgroundService
                 _paused[target] = _time.GetUtcNow() + pause;
             Conclude(delivery, attempt, pause);
             JobTelemetry.RecordWebhook(delivery.State, _time.GetElapsedTime(started), attempt.Error, activity);
-            await _store.RecordTryAsync(delivery, attempt, _options.DisableAfter, stoppingToken);
+            await _record.AddAsync(new MadeTry(delivery, attempt), stoppingToken);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
         {
@@ -137,7 +153,9 @@ public sealed partial class WebhookNotifier : BackgroundService
             Interlocked.Decrement(ref _inFlight);
             if (_sending.AddOrUpdate(target, 0, static (_, count) => count - 1) <= 0)
                 _sending.TryRemove(new KeyValuePair<string, int>(target, 0));
-            // The next delivery of the same job may go now.
+            // The next delivery of the same job may go now, or another one to the same receiver.
+            if (_full)
+                Ring(_freed);
             Wake();
         }
     }
@@ -208,16 +226,24 @@ public sealed partial class WebhookNotifier : BackgroundService
         }
     }
 
-    private void Wake()
+    private async Task<IReadOnlyList<bool>> RecordAsync(IReadOnlyList<MadeTry> tries, CancellationToken cancellationToken)
+    {
+        await _store.RecordTriesAsync(tries, _options.DisableAfter, cancellationToken);
+        return [.. tries.Select(static _ => true)];
+    }
+
+    private void Wake() => Ring(_wake);
+
+    private static void Ring(SemaphoreSlim bell)
     {
         try
         {
-            if (_wake.CurrentCount == 0)
-                _wake.Release();
+            if (bell.CurrentCount == 0)
+                bell.Release();
         }
         catch (SemaphoreFullException)
         {
-            // It is awake already.
+            // It has been rung already.
         }
     }
 

@@ -100,8 +100,12 @@ public sealed class WebhookEndpoint
 /// <param name="Limit">Most of them.</param>
 /// <param name="Hold">For how long no other notifier gets them.</param>
 /// <param name="Busy">Beginnings of addresses (<c>http://host:port/</c>) that get nothing for now.</param>
-/// <param name="PerTarget">Most of them for one host and port.</param>
-public sealed record TakeDeliveries(int Limit, TimeSpan Hold, IReadOnlyCollection<string> Busy, int PerTarget);
+/// <param name="PerTarget">Most of them for one host and port, those that it is being sent included.</param>
+/// <param name="Sending">How many each host and port (<c>http://host:port</c>) is being sent.</param>
+public sealed record TakeDeliveries(int Limit, TimeSpan Hold, IReadOnlyCollection<string> Busy, int PerTarget, IReadOnlyDictionary<string, int> Sending);
+
+/// <summary>A try that was made, with the delivery as it is after it.</summary>
+public sealed record MadeTry(WebhookDelivery Delivery, WebhookTry Try);
 
 /// <summary>A delivery with its endpoint, where it goes to one.</summary>
 public sealed record DueDelivery(WebhookDelivery Delivery, WebhookEndpoint? Endpoint);
@@ -112,8 +116,8 @@ public interface IWebhookStore
     /// <summary>Takes due deliveries for sending. Of one job only the oldest pending one for each receiver is given, so that order holds; an endpoint never gets more at a time than it asked for.</summary>
     Task<IReadOnlyList<DueDelivery>> TakeDueAsync(TakeDeliveries request, CancellationToken cancellationToken);
 
-    /// <summary>Writes how a try went, and what follows for the endpoint: failing since when, disabled or well again.</summary>
-    Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, TimeSpan disableAfter, CancellationToken cancellationToken);
+    /// <summary>Writes how a group of tries went, and what follows for their endpoints: failing since when, disabled or well again.</summary>
+    Task RecordTriesAsync(IReadOnlyList<MadeTry> tries, TimeSpan disableAfter, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<(WebhookDelivery Delivery, IReadOnlyList<WebhookTry> Tries)>> OfJobAsync(string tenant, string jobId, CancellationToken cancellationToken);
 

@@ -35,20 +35,26 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
         }, cancellationToken);
     }
 
-    public Task RecordTryAsync(WebhookDelivery delivery, WebhookTry attempt, TimeSpan disableAfter, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    public Task RecordTriesAsync(IReadOnlyList<MadeTry> tries, TimeSpan disableAfter, CancellationToken cancellationToken) => database.WriteAsync(async context =>
     {
-        attempt.RowId = 0;
-        context.Deliveries.Update(delivery);
-        context.Tries.Add(attempt);
-        if (attempt.Status == 410)
+        var ids = tries.Select(made => made.Delivery.EndpointId).OfType<string>().Distinct().ToArray();
+        var endpoints = ids.Length == 0 ? [] : await context.Endpoints.Where(e => ids.Contains(e.Id)).ToDictionaryAsync(e => e.Id, cancellationToken);
+        foreach (var (delivery, attempt) in tries)
         {
-            // The receiver is gone for good: what else waits for it goes with it.
-            await context.Deliveries.Where(d => d.Id != delivery.Id && d.Url == delivery.Url && d.JobId == delivery.JobId && (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending))
-                .ExecuteUpdateAsync(set => set.SetProperty(d => d.State, DeliveryState.Failed).SetProperty(d => d.LastError, "The receiver answered 410 (gone) before."), cancellationToken);
+            attempt.RowId = 0;
+            context.Deliveries.Update(delivery);
+            context.Tries.Add(attempt);
+            if (attempt.Status == 410)
+            {
+                // The receiver is gone for good: what else waits for it goes with it.
+                await context.Deliveries.Where(d => d.Id != delivery.Id && d.Url == delivery.Url && d.JobId == delivery.JobId && (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending))
+                    .ExecuteUpdateAsync(set => set.SetProperty(d => d.State, DeliveryState.Failed).SetProperty(d => d.LastError, "The receiver answered 410 (gone) before."), cancellationToken);
+            }
+
+            if (delivery.EndpointId is { } id && endpoints.GetValueOrDefault(id) is { } endpoint)
+                await JudgeAsync(context, endpoint, attempt, disableAfter, cancellationToken);
         }
 
-        if (delivery.EndpointId is { } id && await context.Endpoints.SingleOrDefaultAsync(e => e.Id == id, cancellationToken) is { } endpoint)
-            await JudgeAsync(context, endpoint, attempt, disableAfter, cancellationToken);
         return 0;
     }, cancellationToken);
 
@@ -111,7 +117,7 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
         await RowLocks.TakeEndpointsAsync(context, limited, cancellationToken);
         var sending = await context.Deliveries.Where(d => d.EndpointId != null && limited.Contains(d.EndpointId) && d.State == DeliveryState.Sending && d.NextTryAt > now)
             .GroupBy(d => d.EndpointId!).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
-        var perTarget = new Dictionary<string, int>(StringComparer.Ordinal);
+        var perTarget = new Dictionary<string, int>(request.Sending, StringComparer.Ordinal);
         var chosen = new List<WebhookDelivery>();
         foreach (var delivery in due)
         {
