@@ -17,6 +17,7 @@ namespace QueueMaaS.JobBench;
 internal sealed class WebhookBench : IAsyncDisposable
 {
     private const int Callers = 64;
+    private const int MaxRounds = 12;
     private static readonly TimeSpan BetweenKills = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Search = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
@@ -59,8 +60,7 @@ internal sealed class WebhookBench : IAsyncDisposable
         bench._http.BaseAddress = new Uri(bench._api.Url);
         await new QueueMaaSClient(bench._http).UploadModelAsync("cnn-small", new MemoryStream(BenchGraphs.CnnSmall().ToByteArray()), CancellationToken.None);
 
-        await bench.HighestAsync();
-        var highest = await bench.HighestAsync();
+        var highest = await bench.SteadyAsync();
         Console.WriteLine($"highest load, {Callers} callers that wait for their webhooks: {highest:n0} jobs/s");
         Console.WriteLine($"| {seconds} s of Poisson arrivals, {highest / 2:n0} jobs/s | jobs | p50, ms | p95, ms | p99, ms | longest, ms | webhooks that came twice |\n| --- | --- | --- | --- | --- | --- | --- |");
         foreach (var kills in (bool[])[false, true])
@@ -86,6 +86,22 @@ internal sealed class WebhookBench : IAsyncDisposable
         if (!_waiting.TryGetValue(body.RootElement.GetProperty("data").GetProperty("jobId").GetString()!, out var job) || !job.TrySetResult(received))
             Interlocked.Increment(ref _twice);
         return Results.Ok();
+    }
+
+    /// <summary>The highest load once it no longer grows: five fresh processes compile for a minute.</summary>
+    private async Task<double> SteadyAsync()
+    {
+        var best = 0.0;
+        for (var round = 0; round < MaxRounds; round++)
+        {
+            var rate = await HighestAsync();
+            Console.Error.WriteLine($"{rate:n0} jobs/s");
+            if (round > 2 && rate < best * 1.1)
+                return Math.Max(rate, best);
+            best = Math.Max(rate, best);
+        }
+
+        return best;
     }
 
     private async Task<double> HighestAsync()
