@@ -17,6 +17,7 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
     private const int Group = 64;
     private readonly HttpClient _http = new() { BaseAddress = new Uri(service.Url) };
     private readonly ConcurrentQueue<string> _submitted = new();
+    private readonly Lock _polling = new();
 
     /// <summary>What is measured, each in jobs a second.</summary>
     public static IReadOnlyList<(string Name, Func<JobTable, Task<double>> Measure)> Measures { get; } =
@@ -75,7 +76,7 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
     private Task<double> PollAsync() => Turns.RateAsync(Jobs, Callers, async _ =>
     {
         string id;
-        lock (_http)
+        lock (_polling)
             id = ToPoll();
         using var response = await _http.GetAsync($"v1/jobs/{id}");
         await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync();

@@ -44,21 +44,6 @@ internal sealed class RabbitPublisher(RabbitConnection connection) : IEventPubli
         await _packs.DisposeAsync();
     }
 
-    private static async Task GiveUpAsync(Slot slot, IChannel channel)
-    {
-        await slot.Opening.WaitAsync();
-        try
-        {
-            if (slot.Channel == channel)
-                slot.Channel = null;
-            await channel.DisposeAsync();
-        }
-        finally
-        {
-            slot.Opening.Release();
-        }
-    }
-
     private async Task OnChannelAsync(Slot slot, Func<IChannel, Task> publish, CancellationToken cancellationToken)
     {
         var channel = await OpenAsync(slot, cancellationToken);
@@ -87,6 +72,21 @@ internal sealed class RabbitPublisher(RabbitConnection connection) : IEventPubli
                 await slot.Channel.DisposeAsync();
             slot.Channel = null;
             return slot.Channel = await connection.OpenChannelAsync(cancellationToken);
+        }
+        finally
+        {
+            slot.Opening.Release();
+        }
+    }
+
+    private static async Task GiveUpAsync(Slot slot, IChannel channel)
+    {
+        await slot.Opening.WaitAsync();
+        try
+        {
+            if (slot.Channel == channel)
+                slot.Channel = null;
+            await channel.DisposeAsync();
         }
         finally
         {

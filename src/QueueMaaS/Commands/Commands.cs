@@ -83,6 +83,11 @@ internal static class CommandLine
             await Console.Error.WriteLineAsync(exception.Message);
             return 1;
         }
+        catch (IOException exception) when (exception.InnerException is Microsoft.AspNetCore.Connections.AddressInUseException)
+        {
+            await Console.Error.WriteLineAsync($"{exception.Message.TrimEnd('.')}. Stop the program that listens there, or choose another address, such as Urls=http://127.0.0.1:8090.");
+            return 1;
+        }
         catch (Exception exception) when (exception is System.Data.Common.DbException || exception.InnerException is System.Data.Common.DbException)
         {
             await Console.Error.WriteLineAsync($"The database cannot be used: {exception.GetBaseException().Message}. Check Storage__PostgreSql, or leave it out for the embedded database.");

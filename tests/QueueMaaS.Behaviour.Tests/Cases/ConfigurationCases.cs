@@ -48,6 +48,16 @@ public abstract class ConfigurationCases(bool servers) : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_address_that_another_program_has_is_told_in_a_sentence()
+    {
+        using var other = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        other.Start();
+        var (exitCode, output) = await ProgramRun.RunAsync(["serve", .. await SpaceAsync("taken"), $"--urls=http://{other.LocalEndpoint}", "--Storage:MigrateAtStart=true"]);
+        exitCode.ShouldBe(1, output);
+        output.ShouldContain($"{other.LocalEndpoint}: address already in use. Stop the program");
+    }
+
+    [Fact]
     public async Task A_backup_taken_while_jobs_run_is_restored_to_a_deployment_that_knows_them()
     {
         var settings = await SpaceAsync("lived");

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using Npgsql;
@@ -13,7 +14,7 @@ public sealed class FaultCluster : IAsyncDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-faults-").FullName;
     private readonly ServerSpace _space;
     private readonly Dictionary<string, string> _settings;
-    private readonly Dictionary<string, WorkerProcess> _processes = [];
+    private readonly ConcurrentDictionary<string, WorkerProcess> _processes = new(StringComparer.Ordinal);
 
     private FaultCluster(ServerSpace space, string secret, RabbitMqCluster? brokers)
     {
@@ -76,10 +77,20 @@ public sealed class FaultCluster : IAsyncDisposable
 
     public string Url(string api) => _processes[api].Url;
 
+    /// <summary>The addresses of the API processes that have not been asked to stop.</summary>
+    public IReadOnlyList<string> ApiUrls => [.. _processes.Where(process => process.Key.StartsWith("api", StringComparison.Ordinal)).OrderBy(process => process.Key, StringComparer.Ordinal).Select(process => process.Value.Url)];
+
     public void Kill(string name) => _processes[name].KillHard();
 
-    /// <summary>Asks a process to stop and waits until it has.</summary>
+    /// <summary>Asks a process to stop and waits until it has. Its place stays: one of its name takes it.</summary>
     public Task EndAsync(string name) => _processes[name].EndAsync();
+
+    /// <summary>Asks a process to stop for good and waits until it has.</summary>
+    public async Task LeaveAsync(string name)
+    {
+        if (_processes.TryRemove(name, out var process))
+            await process.EndAsync();
+    }
 
     /// <summary>Waits until a process has ended by itself.</summary>
     public Task<int> ExitCodeAsync(string name) => _processes[name].ExitCodeAsync();
@@ -87,7 +98,7 @@ public sealed class FaultCluster : IAsyncDisposable
     /// <summary>Starts a process, in the place of one of that name that was killed or has ended.</summary>
     public void Launch(string name, string? program = null, System.Text.StringBuilder? output = null)
     {
-        var roles = name.Split('-')[0] switch { "worker" => "inference", "api" => "api", _ => "notify" };
+        var roles = name.Split('-')[0] switch { "worker" => "inference", "trainer" => "training", "api" => "api", _ => "notify" };
         _processes[name] = new WorkerProcess(roles, _folder, _settings, _processes.GetValueOrDefault(name)?.Url, output, program);
     }
 

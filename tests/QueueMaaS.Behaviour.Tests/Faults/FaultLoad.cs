@@ -46,19 +46,20 @@ internal sealed class FaultLoad(FaultCluster cluster, WebhookReceiver webhooks) 
         var id = $"fault-{number}";
         var submission = Requests.Double(number, 1) with { Id = id, MaxAttempts = 20, Webhook = number % 10 == 0 ? new WebhookTarget { Url = webhooks.Url(WebhookPath), Events = [WebhookEvent.Completed] } : null };
         var body = JsonSerializer.Serialize(submission, QueueMaaSJson.Relaxed);
-        for (var tries = 0; !(number % 2 == 0 ? await PostAsync(body, FaultCluster.Apis[(number / 2 + tries) % 2]) : await PublishAsync(body)); tries++)
+        for (var tries = 0; !(number % 2 == 0 ? await PostAsync(body, (number / 2) + tries) : await PublishAsync(body)); tries++)
             await Task.Delay(Pause);
         Accepted[id] = number;
         if (submission.Webhook is not null)
             WithWebhook[id] = 0;
     }
 
-    private async Task<bool> PostAsync(string body, string api)
+    private async Task<bool> PostAsync(string body, int turn)
     {
+        var apis = cluster.ApiUrls;
         try
         {
             using var content = Requests.Json(body);
-            using var response = await _http.PostAsync(new Uri(cluster.Url(api) + "v1/jobs"), content);
+            using var response = await _http.PostAsync(new Uri(apis[turn % apis.Count] + "v1/jobs"), content);
             if (response.IsSuccessStatusCode)
                 return true;
             Refused++;

@@ -68,7 +68,7 @@ public sealed class FaultSuite
     public async Task A_broker_node_that_is_lost_loses_nothing_and_the_others_go_on()
     {
         const int Nodes = 3;
-        var jobs = Setting("QUEUEMAAS_FAULT_JOBS", 600);
+        var jobs = Setting("QUEUEMAAS_FAULT_JOBS", 300);
         var seed = Setting("QUEUEMAAS_FAULT_SEED", Environment.TickCount & 0xFFFF);
         var random = new Random(seed);
         await using var brokers = await RabbitMqCluster.StartAsync(Nodes, Console.WriteLine, TestContext.Current.CancellationToken);

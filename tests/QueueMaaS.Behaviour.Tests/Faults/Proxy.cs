@@ -57,8 +57,16 @@ internal sealed class Proxy : IAsyncDisposable
     private static void Reset(Socket socket)
     {
         // Without lingering a close is a reset: the other side learns of it at once, and what was on its way is lost.
-        if (socket.Connected)
-            socket.LingerState = new LingerOption(true, 0);
+        try
+        {
+            if (socket.Connected)
+                socket.LingerState = new LingerOption(true, 0);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // The other side was faster.
+        }
+
         socket.Dispose();
     }
 
