@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using System.Text;
 using Npgsql;
 using RabbitMQ.Client;
@@ -30,9 +29,7 @@ internal static class AcceptBench
                 Turn,
                 () => Turns.RateAsync(jobs, callers, async _ =>
                 {
-                    using var body = new ByteArrayContent(Encoding.UTF8.GetBytes(NoOp.Body)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
-                    using var response = await http.PostAsync("v1/jobs", body);
-                    response.EnsureSuccessStatusCode();
+                    using var response = await HttpJobs.PostAsync(http, NoOp.Body);
                 }),
                 () => Turns.RateAsync(jobs, callers, async turn =>
                 {

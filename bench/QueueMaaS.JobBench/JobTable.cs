@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using QueueMaaS.Contracts;
@@ -50,9 +48,8 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
 
     private Task<double> SubmitAsync() => Turns.RateAsync(Jobs, Callers, async _ =>
     {
-        using var body = new ByteArrayContent(Encoding.UTF8.GetBytes(NoOp.Body)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
-        using var response = await _http.PostAsync("v1/jobs", body);
-        _submitted.Enqueue((await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!);
+        using var response = await HttpJobs.PostAsync(_http, NoOp.Body);
+        _submitted.Enqueue((await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!);
     });
 
     /// <summary>Claims jobs that were submitted before, outside the time that counts, and ends them again, so that none is left.</summary>

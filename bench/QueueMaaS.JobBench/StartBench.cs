@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -51,9 +49,7 @@ internal static class StartBench
 
         async Task ByHttpAsync(string id)
         {
-            using var body = new ByteArrayContent(Encoding.UTF8.GetBytes(Body(id))) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
-            using var response = await http.PostAsync("v1/jobs", body);
-            response.EnsureSuccessStatusCode();
+            using var response = await HttpJobs.PostAsync(http, Body(id));
         }
     }
 

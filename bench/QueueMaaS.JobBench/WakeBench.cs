@@ -1,7 +1,5 @@
 using System.Globalization;
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
@@ -24,7 +22,7 @@ internal static class WakeBench
             services.AddSingleton<IJobExecutor>(executor);
         });
         await using var there = await Service.StartAsync(NoOp.Install, "--Roles=api", $"--Storage:PostgreSql={here.PostgreSql}");
-        using var http = new HttpClient();
+        using var http = new HttpClient { BaseAddress = new Uri(here.Url) };
         await MeasureAsync(there, 100);
         Console.WriteLine("| from a job's end to the answer of `?wait=30` | p50, ms | p99, ms | longest, ms |\n| --- | --- | --- | --- |");
         foreach (var (name, service) in (IReadOnlyList<(string, Service)>)[("on the node that took it", here), ("on another node", there)])
@@ -38,9 +36,8 @@ internal static class WakeBench
             var times = new List<double>();
             for (var i = 0; i < count; i++)
             {
-                using var body = new ByteArrayContent(Encoding.UTF8.GetBytes(NoOp.Body)) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
-                using var response = await http.PostAsync($"{here.Url}/v1/jobs", body);
-                var id = (await response.EnsureSuccessStatusCode().Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString();
+                using var response = await HttpJobs.PostAsync(http, NoOp.Body);
+                var id = (await response.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString();
                 var waiting = http.GetFromJsonAsync<JsonElement>($"{asked.Url}/v1/jobs/{id}?wait=30");
                 var end = await executor.Started.ReadAsync();
                 // The one who waits has been heard by now.

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
 using Microsoft.AspNetCore.Builder;
@@ -159,10 +157,7 @@ internal sealed class WebhookBench : IAsyncDisposable
         var id = Guid.CreateVersion7().ToString();
         var received = _waiting[id] = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         var sent = Stopwatch.GetTimestamp();
-        using var body = new ByteArrayContent(Encoding.UTF8.GetBytes($$$"""{"id":"{{{id}}}","kind":"inference","input":{{{_input}}},"webhook":{"url":"{{{_receiver.Urls.First()}}}/","events":["completed"]}}""")) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
-        using var response = await _http.PostAsync("v1/jobs", body);
-        if (!response.IsSuccessStatusCode)
-            throw new InvalidOperationException(await response.Content.ReadAsStringAsync());
+        using var response = await HttpJobs.PostAsync(_http, $$$"""{"id":"{{{id}}}","kind":"inference","input":{{{_input}}},"webhook":{"url":"{{{_receiver.Urls.First()}}}/","events":["completed"]}}""");
         return Stopwatch.GetElapsedTime(sent, await received.Task.WaitAsync(Longest)).TotalMilliseconds;
     }
 }
