@@ -22,11 +22,15 @@ public static class TorchRuntime
     private const string NewStreamInitialiser = "_ZSt21ios_base_library_initv";
 
     // In the order of their dependencies. A process loads native libraries once; the outcome, a failure included, holds for its life.
-    private static readonly string[] Libraries = ["libc10.so", "libtorch_cpu.so", "libtorch.so"];
+    private const string Kernels = "libtorch_cpu.so";
+    private static readonly string[] Libraries = ["libc10.so", Kernels, "libtorch.so"];
     private static readonly Lazy<bool> Loaded = new(Load);
 
     /// <summary>True in a copy that was published without libtorch, for nodes that never train.</summary>
     public static bool IsLeftOut => File.Exists(Path.Combine(AppContext.BaseDirectory, LeftOutMark));
+
+    /// <summary>True where the processor's cache sizes are hidden from this virtual machine, so that libtorch is given assumed ones.</summary>
+    public static bool CachesAreHidden => OneDnnCaches.AreHidden;
 
     /// <summary>Loads the libraries; does nothing where that is done.</summary>
     /// <exception cref="ProblemException"><c>training_runtime_unavailable</c>, with the true cause and what to do.</exception>
@@ -55,14 +59,19 @@ public static class TorchRuntime
         if (RuntimeInformation.ProcessArchitecture != Architecture.X64)
             throw Unavailable($"libtorch is packaged for x64 on Linux, and this process is {RuntimeInformation.ProcessArchitecture}.", null);
         var folders = Folders().ToList();
-        var torchFolder = folders.Find(f => File.Exists(Path.Combine(f, Libraries[1])));
+        var torchFolder = folders.Find(f => File.Exists(Path.Combine(f, Kernels)));
         var wrapper = folders.Select(f => Path.Combine(f, Wrapper)).FirstOrDefault(File.Exists);
         if (wrapper is null)
             throw Unavailable($"'{Wrapper}' is in none of {string.Join(", ", folders)}.", null);
         if (torchFolder is not null)
         {
             foreach (var library in Libraries)
-                NativeLibrary.Load(Path.Combine(torchFolder, library));
+            {
+                var path = Path.Combine(torchFolder, library);
+                var handle = NativeLibrary.Load(path);
+                if (library == Kernels && OneDnnCaches.AreHidden)
+                    OneDnnCaches.Supply(handle, path);
+            }
         }
 
         NativeLibrary.Load(HasNewStreamInitialiser() ? wrapper : PatchedCopy.Of(wrapper, PatchedCopy.CacheFolder()));

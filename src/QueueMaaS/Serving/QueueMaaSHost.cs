@@ -240,6 +240,8 @@ public static partial class QueueMaaSHost
         var broker = bus.RabbitMq is null ? "an in-process bus" : $"RabbitMQ at {new Uri(bus.RabbitMq).Authority.Split('@')[^1]}";
         var urls = string.Join(", ", app.Urls);
         LogRuns(app.Logger, roles, urls, database, broker, storage.Redis is null ? "in-process signals" : "Redis");
+        if (roles.HasFlag(Roles.Training) && TorchRuntime.CachesAreHidden)
+            LogHiddenCaches(app.Logger);
         if (roles.HasFlag(Roles.Api) || roles.HasFlag(Roles.Inference))
             _ = WarnIfOpenAsync(app, urls);
         if (s3.Bucket is not null)
@@ -284,6 +286,9 @@ public static partial class QueueMaaSHost
 
     [LoggerMessage(Level = LogLevel.Information, Message = "QueueMaaS runs as {Roles} on {Urls} with {Database}, {Bus} and {Signals}")]
     private static partial void LogRuns(ILogger logger, Roles roles, string urls, string database, string bus, string signals);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "This virtual machine hides the processor's cache sizes (CPUID leaf 8000001D; QEMU: topoext=on shows them): libtorch computes with 32 KiB, 512 KiB and 1 MiB")]
+    private static partial void LogHiddenCaches(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Nobody is asked for a key: whoever reaches {Urls} can do everything. Make a first key with `queuemaas keys create`, or keep the service on a private network")]
     private static partial void LogOpen(ILogger logger, string urls);
