@@ -17,12 +17,13 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
     private readonly ConcurrentQueue<string> _submitted = new();
     private readonly Lock _polling = new();
 
-    /// <summary>What is measured, each in jobs a second.</summary>
+    /// <summary>What is measured, each in calls a second.</summary>
     public static IReadOnlyList<(string Name, Func<JobTable, Task<double>> Measure)> Measures { get; } =
     [
         ($"submit by HTTP, {Callers} callers", static table => table.SubmitAsync()),
         ($"claim, {Group} at a time", static table => table.ClaimAsync()),
         ($"poll by HTTP, {Callers} callers, from the table", static table => table.PollAsync()),
+        ("list the newest 50 of a state by HTTP", static table => table.ListAsync()),
     ];
 
     public string PostgreSql => service.PostgreSql;
@@ -69,6 +70,12 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
             await store.CompleteAsync(ends, CancellationToken.None);
         return claimed.Count == groups.Length * Group ? rate * Group : throw new InvalidOperationException($"{claimed.Count} of {groups.Length * Group} jobs were claimed.");
     }
+
+    private Task<double> ListAsync() => Turns.RateAsync(200, 4, async _ =>
+    {
+        using var response = await _http.GetAsync("v1/jobs?state=succeeded&limit=50");
+        await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync();
+    });
 
     private Task<double> PollAsync() => Turns.RateAsync(Jobs, Callers, async _ =>
     {

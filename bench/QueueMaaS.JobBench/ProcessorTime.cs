@@ -2,22 +2,34 @@ using System.Diagnostics;
 
 namespace QueueMaaS.JobBench;
 
-/// <summary>Processor time by part: this process, and the servers by the names of their processes.</summary>
+/// <summary>Processor time by part: this process, others that it started, and the servers by the names of their processes.</summary>
 internal sealed class ProcessorTime
 {
     private static readonly string[] Servers = ["beam.smp", "postgres", "redis-server"];
-    private readonly Dictionary<string, double> _before = Read();
+    private readonly (string Name, int Id)[] _started;
+    private readonly Dictionary<string, double> _before;
 
-    /// <summary>Microseconds a job since the start, by part.</summary>
-    public string PerJob(int jobs)
+    public ProcessorTime(params (string Name, int Id)[] started)
     {
-        var now = Read();
-        return string.Join(", ", now.Select(part => $"{part.Key} {(part.Value - _before.GetValueOrDefault(part.Key)) * 1000 / jobs:0} µs"));
+        _started = started;
+        _before = Read();
     }
 
-    private static Dictionary<string, double> Read()
+    /// <summary>Microseconds a job since the start, by part.</summary>
+    public string PerJob(int jobs) => string.Join(", ", Microseconds(jobs).Select(part => $"{part.Name} {part.Microseconds:0} µs"));
+
+    /// <summary>The same as figures.</summary>
+    public IReadOnlyList<(string Name, double Microseconds)> Microseconds(int jobs) =>
+        [.. Read().Select(part => (part.Key, (part.Value - _before.GetValueOrDefault(part.Key)) * 1000 / jobs))];
+
+    private Dictionary<string, double> Read()
     {
-        var times = new Dictionary<string, double>(StringComparer.Ordinal) { ["service and load"] = Process.GetCurrentProcess().TotalProcessorTime.TotalMilliseconds };
+        var times = new Dictionary<string, double>(StringComparer.Ordinal)
+        {
+            [_started.Length == 0 ? "service and load" : "load"] = Process.GetCurrentProcess().TotalProcessorTime.TotalMilliseconds,
+        };
+        foreach (var (name, id) in _started)
+            times[name] = times.GetValueOrDefault(name) + (Stat($"/proc/{id}")?.Ticks ?? 0) * 10;
         foreach (var folder in Directory.EnumerateDirectories("/proc").Where(folder => char.IsAsciiDigit(Path.GetFileName(folder)[0])))
         {
             if (Stat(folder) is var (name, ticks) && Servers.Contains(name))

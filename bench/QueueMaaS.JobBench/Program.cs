@@ -1,7 +1,7 @@
 using System.Globalization;
 using QueueMaaS.JobBench;
 
-// dotnet run -c Release --project bench/QueueMaaS.JobBench -- VERB [number: jobs, polls, rows, or seconds for webhook], with Bus__RabbitMq, Storage__PostgreSql and Storage__Redis set.
+// dotnet run -c Release --project bench/QueueMaaS.JobBench -- VERB [number: jobs, polls, most rows, or seconds for webhook], with Bus__RabbitMq, Storage__PostgreSql and Storage__Redis set.
 var verb = args.Length > 0 ? args[0] : "no-op";
 var jobs = args.Length > 1 ? int.Parse(args[1], CultureInfo.InvariantCulture) : 20_000;
 var benches = new Dictionary<string, Func<int, Task>>(StringComparer.Ordinal)
@@ -11,7 +11,8 @@ var benches = new Dictionary<string, Func<int, Task>>(StringComparer.Ordinal)
     ["peers"] = PeersBench.RunAsync,
     ["accept"] = AcceptBench.RunAsync,
     ["poll"] = PollBench.RunAsync,
-    ["rows"] = RowsBench.RunAsync,
+    ["parts"] = PartsBench.RunAsync,
+    ["growth"] = GrowthBench.RunAsync,
     ["start"] = StartBench.RunAsync,
     ["wake"] = WakeBench.RunAsync,
     ["webhook"] = WebhookBench.RunAsync,

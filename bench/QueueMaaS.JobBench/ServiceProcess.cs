@@ -21,6 +21,8 @@ internal sealed class ServiceProcess : IDisposable
 
     public string Url { get; }
 
+    public int Id => _process.Id;
+
     /// <summary>Waits until it says that it is ready.</summary>
     public async Task WaitUntilReadyAsync()
     {

@@ -56,6 +56,8 @@ public static class JobServices
     public static IServiceCollection AddQueueMaaSWorker(this IServiceCollection services)
     {
         services.AddSingleton(WorkerIdentity.OfThisProcess());
+        // Before anything is claimed.
+        services.AddHostedService<Presence>();
         services.AddSingleton<LeaseKeeper>();
         services.AddHostedService(provider => provider.GetRequiredService<LeaseKeeper>());
         services.AddSingleton<JobRunner>();

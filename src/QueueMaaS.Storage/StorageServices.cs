@@ -11,6 +11,7 @@ using QueueMaaS.Jobs.DeadLetters;
 using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Estimation;
+using QueueMaaS.Jobs.Leasing;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Scheduling;
@@ -19,6 +20,7 @@ using QueueMaaS.Storage.Artifacts;
 using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Storage.Database;
 using QueueMaaS.Storage.Database.Pipeline;
+using QueueMaaS.Storage.Presence;
 using QueueMaaS.Storage.Signals;
 using StackExchange.Redis;
 
@@ -114,11 +116,13 @@ public static class StorageServices
         if (options.PostgreSql is not { } postgreSql)
         {
             services.AddSingleton<IJobPipeline, EntityPipeline>();
+            services.AddSingleton<IWorkerPresence, FilePresence>();
             return;
         }
 
         services.AddSingleton(_ => PipelineSource(postgreSql));
         services.AddSingleton<IJobPipeline, PostgreSqlPipeline>();
+        services.AddSingleton<IWorkerPresence, PostgreSqlPresence>();
     }
 
     /// <summary>

@@ -17,7 +17,7 @@ namespace QueueMaaS.Unit.Tests;
 internal sealed class JobLifeExploration : IAsyncDisposable
 {
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(10);
-    private static readonly string[] Steps = ["A claims", "B claims", "A renews", "B renews", "A succeeds", "B succeeds", "A fails for now", "B fails for now", "A hands back", "time passes", "a person cancels", "a person requeues"];
+    private static readonly string[] Steps = ["A claims", "B claims", "A renews", "B renews", "A succeeds", "B succeeds", "A fails for now", "B fails for now", "A hands back", "time passes", "a person cancels", "a person requeues", "A is taken for dead"];
     private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-explore-").FullName;
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly ServiceProvider _services;
@@ -113,13 +113,16 @@ internal sealed class JobLifeExploration : IAsyncDisposable
                 return await EndAsync(run, 0, JobState.Queued, before);
             case 9:
                 _time.Advance(Lease + TimeSpan.FromSeconds(1));
-                await Store.SweepAsync(default);
+                await Store.SweepAsync([], default);
                 break;
             case 10:
                 await Store.CancelAsync("t", "job", "person", default);
                 break;
             case 11:
                 await Store.RequeueAsync("t", "job", "person", default);
+                break;
+            case 12:
+                await Store.SweepAsync(["A"], default);
                 break;
         }
 

@@ -1,15 +1,16 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Jobs.Leasing;
 using QueueMaaS.Jobs.Life;
 
 namespace QueueMaaS.Jobs.Dispatch;
 
 /// <summary>
-/// Does what time asks for: queues due jobs, ends attempts whose lease expired, expires passed deadlines, and dispatches what was
+/// Does what time asks for: queues due jobs, ends attempts whose lease expired or whose worker has ended, expires passed deadlines, and dispatches what was
 /// committed but never published or whose pointer may be lost. Runs in every process: all its writes are compare-and-set, so several do no harm.
 /// </summary>
-public sealed partial class Sweeper(IJobStore store, DispatchInbox dispatch, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
+public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, DispatchInbox dispatch, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
 {
     private const int Group = 1000;
     private const int MostGroups = 20;
@@ -35,7 +36,7 @@ public sealed partial class Sweeper(IJobStore store, DispatchInbox dispatch, IOp
 
     internal async Task SweepAsync(CancellationToken cancellationToken)
     {
-        var count = await store.SweepAsync(cancellationToken);
+        var count = await store.SweepAsync(await GoneAsync(cancellationToken), cancellationToken);
         if (count.LeasesExpired > 0)
         {
             Execution.JobTelemetry.RecordExpiredLeases(count.LeasesExpired);
@@ -60,7 +61,23 @@ public sealed partial class Sweeper(IJobStore store, DispatchInbox dispatch, IOp
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "The leases of {Count} running jobs expired; each is tried again or failed")]
+    private async Task<IReadOnlyCollection<string>> GoneAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await presence.GoneAsync(cancellationToken);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotLooked(logger, exception.Message);
+            return [];
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Could not look for workers that have ended ({Reason}); their leases expire by time")]
+    private static partial void LogNotLooked(ILogger logger, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} running jobs had workers that ended or fell silent; each is tried again or failed")]
     private static partial void LogLeasesExpired(ILogger logger, int count);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Sweep failed ({Reason}); it is tried again")]

@@ -67,8 +67,8 @@ public interface IJobStore : IJobEvents
     /// <summary>Hands queued jobs' pointers back, to be dispatched again after a while.</summary>
     Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken);
 
-    /// <summary>Does what time asks for: due jobs become queued, expired leases end attempts, passed deadlines expire. Answers what changed.</summary>
-    Task<SweepCount> SweepAsync(CancellationToken cancellationToken);
+    /// <summary>Does what time asks for: due jobs become queued, expired leases and those of workers that have ended end attempts, passed deadlines expire. Answers what changed.</summary>
+    Task<SweepCount> SweepAsync(IReadOnlyCollection<string> goneWorkers, CancellationToken cancellationToken);
 
     /// <summary>Does again what a process that died may have left undone after a job's end: jobs that waited for it, groups it was the last of.</summary>
     Task FollowUpAsync(CancellationToken cancellationToken);

@@ -19,10 +19,11 @@ public sealed partial class JobStore : IQueueControl
     public Task ForgetDispatchesAsync(CancellationToken cancellationToken) => _database.WriteAsync(
         context => ForgetAsync(context, context.Jobs.Where(job => job.State == JobState.Queued && job.DispatchedAt != null), cancellationToken), cancellationToken);
 
-    public async Task<SweepCount> SweepAsync(CancellationToken cancellationToken)
+    public async Task<SweepCount> SweepAsync(IReadOnlyCollection<string> goneWorkers, CancellationToken cancellationToken)
     {
+        var gone = goneWorkers.ToArray();
         // A look first: the usual sweep finds nothing and must not take the writer.
-        if (!await _database.ReadAsync(async context => await Overdue(context, await NowAsync(context, cancellationToken)).AnyAsync(cancellationToken), cancellationToken))
+        if (!await _database.ReadAsync(async context => await Overdue(context, await NowAsync(context, cancellationToken), gone).AnyAsync(cancellationToken), cancellationToken))
             return new SweepCount([], 0, 0);
 
         var leases = 0;
@@ -31,14 +32,14 @@ public sealed partial class JobStore : IQueueControl
         {
             leases = deadlines = 0;
             var now = await NowAsync(context, cancellationToken);
-            var overdue = await Overdue(context, now).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
+            var overdue = await Overdue(context, now, gone).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
             await RowLocks.TakeAsync(context, overdue, waits: true, cancellationToken);
-            foreach (var job in await Overdue(context, now).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
+            foreach (var job in await Overdue(context, now, gone).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
             {
                 if (job.State == JobState.Running)
                 {
                     leases++;
-                    TakeBack(changes, job);
+                    TakeBack(changes, job, gone.Contains(job.LeaseOwner));
                 }
                 else if (job.Deadline <= changes.Now)
                 {
@@ -122,8 +123,8 @@ public sealed partial class JobStore : IQueueControl
                 || job.DispatchedAt < later));
     }
 
-    private static IQueryable<JobRecord> Overdue(QueueMaaSDbContext context, DateTimeOffset now) => context.Jobs.Where(job =>
-        (job.State == JobState.Running && job.LeaseUntil < now)
+    private static IQueryable<JobRecord> Overdue(QueueMaaSDbContext context, DateTimeOffset now, string[] gone) => context.Jobs.Where(job =>
+        (job.State == JobState.Running && (job.LeaseUntil < now || gone.Contains(job.LeaseOwner)))
         || ((job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.DueAt <= now)
         || ((job.State == JobState.Queued || job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.Deadline <= now));
 
@@ -132,9 +133,9 @@ public sealed partial class JobStore : IQueueControl
         ? await context.Database.SqlQuery<DateTimeOffset>($"""SELECT clock_timestamp() AS "Value" """).SingleAsync(cancellationToken)
         : _time.GetUtcNow();
 
-    private static void TakeBack(JobChanges changes, JobRecord job)
+    private static void TakeBack(JobChanges changes, JobRecord job, bool hasEnded)
     {
-        var silent = $"worker {job.LeaseOwner} stopped renewing its lease";
+        var silent = hasEnded ? $"worker {job.LeaseOwner} ended without giving its lease back" : $"worker {job.LeaseOwner} stopped renewing its lease";
         if (job.Attempt < job.MaxAttempts)
         {
             changes.To(job, JobState.Queued, "sweeper", silent);

@@ -1,4 +1,5 @@
 using System.Text;
+using QueueMaaS.Testing;
 
 namespace QueueMaaS.Behaviour.Tests.Setup;
 
@@ -9,6 +10,8 @@ public abstract class ProcessCases : IAsyncLifetime
     private ServerSpace? _space;
 
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    protected TestServers Servers => _space!.Servers;
 
     /// <summary>Deleted at the end.</summary>
     protected string Folder { get; } = Directory.CreateTempSubdirectory("queuemaas-processes-").FullName;
