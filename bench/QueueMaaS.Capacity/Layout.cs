@@ -40,11 +40,11 @@ internal sealed record Layout(string Name, IReadOnlyList<Pool> Pools, IReadOnlyL
         new("accept", api, api, f.Api),
         new("commit the job", database, api, f.PostgreSql / 3, Group: 512, Lanes: 1, Wait: f.CommitMilliseconds, Gather: 4),
         new("dispatch", broker, api, f.RabbitMq / 2, Group: 32, Lanes: 8, Wait: f.CommitMilliseconds),
-        new("claim", database, worker, f.PostgreSql / 3, Group: 256, Lanes: 1, Wait: f.CommitMilliseconds, Gather: 4),
+        new("claim", database, worker, f.PostgreSql / 3, Group: 341, Lanes: 1, Wait: f.CommitMilliseconds, Gather: 4),
         new("compute", worker, worker, f.Worker),
-        new("commit the result", database, worker, f.PostgreSql / 3, Group: 256, Lanes: 1, Wait: f.CommitMilliseconds, Gather: 4),
-        // One notifier at a time relays, whatever their number.
-        new("relay events", notifier, notifier with { Machines = 1 }, f.Notifier, Group: 256, Lanes: 1),
-        new("publish events", broker, notifier with { Machines = 1 }, f.RabbitMq / 2, Group: 256, Lanes: 1, Wait: f.CommitMilliseconds),
+        new("commit the result", database, worker, f.PostgreSql / 3, Group: 341, Lanes: 1, Wait: f.CommitMilliseconds, Gather: 4),
+        // One notifier at a time relays, whatever their number, 1,024 events in a group.
+        new("relay events", notifier, notifier with { Machines = 1 }, f.Notifier, Group: 341, Lanes: 1),
+        new("publish events", broker, notifier with { Machines = 1 }, f.RabbitMq / 2, Group: 341, Lanes: 1, Wait: f.CommitMilliseconds),
     ];
 }

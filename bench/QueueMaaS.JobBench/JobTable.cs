@@ -33,7 +33,8 @@ internal sealed class JobTable(Service service) : IAsyncDisposable
 
     public static async Task<JobTable> StartAsync()
     {
-        var table = new JobTable(await Service.StartAsync(NoOp.Install, Service.ApiAlone));
+        // Without Redis, which would answer for what was asked before.
+        var table = new JobTable(await Service.StartAsync(NoOp.Install, [.. Service.ApiAlone, "--Storage:Redis="]));
         await table.SubmitAsync();
         var ids = table._submitted.ToArray();
         var next = 0;

@@ -79,7 +79,7 @@ public static class MessagingServices
         {
             services.AddSingleton(provider => new RabbitConnection(broker, options.Nodes, provider.GetRequiredService<ServerTrust>()));
             services.AddHealthChecks().AddCheck<BrokerHealth>("broker");
-            services.AddSingleton<RabbitPublisher>();
+            services.AddSingleton(provider => new RabbitPublisher(provider.GetRequiredService<RabbitConnection>(), options.QueueType));
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());
             services.AddSingleton<IEventPublisher>(provider => provider.GetRequiredService<RabbitPublisher>());
         }

@@ -9,7 +9,7 @@ using RabbitMQ.Client.Exceptions;
 namespace QueueMaaS.Messaging.RabbitMq;
 
 /// <summary>Publishes events and pointers, each on a channel of its own, and completes with the broker's confirm.</summary>
-internal sealed class RabbitPublisher(RabbitConnection connection) : IEventPublisher, IDispatchQueue, IAsyncDisposable
+internal sealed class RabbitPublisher(RabbitConnection connection, string queueType) : IEventPublisher, IDispatchQueue, IAsyncDisposable
 {
     private static readonly BasicProperties Transient = new() { ContentType = "application/json", DeliveryMode = DeliveryModes.Persistent };
 
@@ -31,17 +31,37 @@ internal sealed class RabbitPublisher(RabbitConnection connection) : IEventPubli
             BusNames.EventsExchange, EventRelay.RoutingKey(happened), mandatory: false, Transient, JsonSerializer.SerializeToUtf8Bytes(happened, QueueMaaSJson.Relaxed), cancellationToken).AsTask())),
         cancellationToken);
 
-    public Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken) => OnChannelAsync(
-        _packs,
-        // Mandatory: a queue that somebody deleted must not swallow pointers silently.
-        channel => channel.BasicPublishAsync(
-            "", WorkQueues.Name(kind, priority), mandatory: true, Pack, JsonSerializer.SerializeToUtf8Bytes(new WorkPack { Kind = kind, Ids = ids }, QueueMaaSJson.Relaxed), cancellationToken).AsTask(),
-        cancellationToken);
+    public async Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken)
+    {
+        var queue = WorkQueues.Name(kind, priority);
+        var body = JsonSerializer.SerializeToUtf8Bytes(new WorkPack { Kind = kind, Ids = ids }, QueueMaaSJson.Relaxed);
+        try
+        {
+            await SendAsync();
+        }
+        catch (PublishException exception) when (exception.IsReturn)
+        {
+            // No worker of this kind was ever there, or somebody deleted the queue: the pointers wait in it for the first one.
+            await DeclareAsync(queue, cancellationToken);
+            await SendAsync();
+        }
+
+        // Mandatory: a queue that is not there must not swallow pointers silently.
+        Task SendAsync() => OnChannelAsync(_packs, channel => channel.BasicPublishAsync("", queue, mandatory: true, Pack, body, cancellationToken).AsTask(), cancellationToken);
+    }
 
     public async ValueTask DisposeAsync()
     {
         await _events.DisposeAsync();
         await _packs.DisposeAsync();
+    }
+
+    /// <summary>As the workers' endpoints declare it; RabbitMQ refuses a queue that is there in another form, and closes the channel.</summary>
+    private async Task DeclareAsync(string queue, CancellationToken cancellationToken)
+    {
+        await using var channel = await connection.OpenChannelAsync(cancellationToken);
+        var arguments = queueType == "quorum" ? new Dictionary<string, object?> { ["x-queue-type"] = queueType } : null;
+        await channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false, arguments, cancellationToken: cancellationToken);
     }
 
     private async Task OnChannelAsync(Slot slot, Func<IChannel, Task> publish, CancellationToken cancellationToken)
