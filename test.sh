@@ -27,6 +27,32 @@ count() {
   sed -n "s/.*<assembly [^>]*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
 }
 
+# Installs a Debian package for the commands that are missing, without starting what it brings as a service.
+need() {
+  local package=$1 command why=$2
+  shift 2
+  for command in "$@"; do
+    command -v "$command" >/dev/null && continue
+    if [ "$(id -u)" -ne 0 ] || [ ! -f /etc/debian_version ]; then
+      fail "$command is needed $why (Debian, Ubuntu: sudo apt-get install $package)"
+    fi
+    echo "Installing $package with apt-get …"
+    local policy=/usr/sbin/policy-rc.d own=0 status=0
+    if [ ! -e "$policy" ]; then
+      own=1
+      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      chmod 755 "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=180 update || status=$?
+    # shellcheck disable=SC2086 # several packages are several words
+    apt-get -qq -o DPkg::Lock::Timeout=180 -o Dpkg::Use-Pty=0 install -y --no-install-recommends $package >/dev/null || status=$?
+    if [ "$own" -eq 1 ]; then rm -f "$policy"; fi
+    [ "$status" -eq 0 ] || fail "$package could not be installed"
+    return
+  done
+}
+
 # Runs inside the servers' exec: each test project in turn, going on after failures.
 run_projects() {
   local passed=0 failed=0 skipped=0 project name result p f s e status
@@ -112,32 +138,6 @@ say "Checking the tools"
 command -v dotnet >/dev/null || fail "the .NET 10 SDK is needed: https://dotnet.microsoft.com/download/dotnet/10.0"
 sdk=$(dotnet --version 2>/dev/null) || fail "the .NET 10 SDK is needed (global.json); found only: $(dotnet --list-sdks | tr '\n' ' ')"
 echo ".NET SDK $sdk"
-# Installs a Debian package for the commands that are missing, without starting what it brings as a service.
-need() {
-  local package=$1 command why=$2
-  shift 2
-  for command in "$@"; do
-    command -v "$command" >/dev/null && continue
-    if [ "$(id -u)" -ne 0 ] || [ ! -f /etc/debian_version ]; then
-      fail "$command is needed $why (Debian, Ubuntu: sudo apt-get install $package)"
-    fi
-    echo "Installing $package with apt-get …"
-    local policy=/usr/sbin/policy-rc.d own=0 status=0
-    if [ ! -e "$policy" ]; then
-      own=1
-      printf '#!/bin/sh\nexit 101\n' >"$policy"
-      chmod 755 "$policy"
-    fi
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq -o DPkg::Lock::Timeout=180 update || status=$?
-    # shellcheck disable=SC2086 # several packages are several words
-    apt-get -qq -o DPkg::Lock::Timeout=180 -o Dpkg::Use-Pty=0 install -y --no-install-recommends $package >/dev/null || status=$?
-    if [ "$own" -eq 1 ]; then rm -f "$policy"; fi
-    [ "$status" -eq 0 ] || fail "$package could not be installed"
-    return
-  done
-}
-
 need "nodejs npm" "for an independent producer and webhook receiver" node npm
 echo "Node.js $(node --version)"
 need python3 "for the worked example" python3
