@@ -8,6 +8,8 @@
 #                               and batch jobs of a million rows (QUEUEMAAS_FAULT_ROWS) whose worker, broker and database go away
 #   ./test.sh faults batch      only the batch jobs
 #   ./test.sh upgrade COMMIT    builds that earlier version and replaces its processes by this one's, one by one, under load
+#   ./test.sh containers        the product's image, docker-compose.yml with its killed containers, and tests on servers in containers; where no Docker engine
+#                               answers (on Debian or Ubuntu, as root), one is installed and started for the run, with images made of Debian's packages
 #
 # QUEUEMAAS_TEST_SERVERS=containers|local fixes where the servers come from (see tests/QueueMaaS.TestServers).
 set -euo pipefail
@@ -118,13 +120,47 @@ if [ "${1:-}" = upgrade ]; then
   exit
 fi
 
+# Names each test of the result files and counts them: "PASS …" and "FAIL …", then the line that everything ends with.
+report() {
+  local passed failed
+  cat "$@" 2>/dev/null | grep -o '<test name="[^"]*"[^>]* result="[PF][a-z]*"' | sed 's/.*<test name="\([^"]*\)".*result="\(.*\)"/\2 \1/; s/^Pass /PASS /; s/^Fail /FAIL /; s/&gt;/>/g; s/&lt;/</g; s/&quot;/"/g; s/&amp;/\&/g' >"$results/checks" || true
+  cat "$results/checks"
+  passed=$(grep -c '^PASS' "$results/checks" || true) failed=$(grep -c '^FAIL' "$results/checks" || true)
+  # What ended without a result has failed.
+  if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+  printf '\n%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+if [ "${1:-}" = containers ]; then
+  # shellcheck source=tests/containers/engine.sh
+  source tests/containers/engine.sh
+  say "Looking for a Docker engine"
+  prepare_engine
+  say "Building the tests"
+  dotnet build tests/QueueMaaS.TestServers --configuration "$configuration" --nologo --verbosity quiet
+  dotnet build tests/QueueMaaS.Behaviour.Tests --configuration "$configuration" --nologo --verbosity quiet
+  mkdir -p "$results"
+  rm -f "$results"/containers-*.xml
+  behaviour=tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll
+  status=0
+  say "Tests on RabbitMQ, PostgreSQL and Redis in containers"
+  QUEUEMAAS_TEST_SERVERS=containers dotnet "$servers" exec dotnet "$behaviour" -method '*.Servers_jobs.*' -method '*.Servers_bus.*' -method '*.Jobs_accepted_while_the_broker_is_down*' \
+    -result-xml "$results/containers-servers.xml" -noColor -longRunning 120 </dev/null || status=$?
+  say "The image and docker-compose.yml"
+  dotnet "$behaviour" -class '*.ImageSuite' -class '*.ComposeSuite' -explicit only -result-xml "$results/containers-compose.xml" -noColor -longRunning 300 </dev/null || status=$?
+  say "Checks"
+  report "$results"/containers-*.xml
+  exit
+fi
+
 filter=
 format=0
 vulnerable=0
 case "${1:-}" in
   "") ;;
   --filter) filter=${2:?--filter needs a name} ;;
-  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME | faults]" ;;
+  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME | faults [batch] | upgrade COMMIT | containers]" ;;
 esac
 
 projects=()

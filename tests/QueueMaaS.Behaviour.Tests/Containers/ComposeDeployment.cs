@@ -1,0 +1,80 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using QueueMaaS.Client;
+
+namespace QueueMaaS.Behaviour.Tests.Containers;
+
+/// <summary>
+/// The services of <c>docker-compose.yml</c> as its documentation starts them, built from this source, with names, ports and
+/// passwords of their own beside whatever else runs on the machine. Grafana and Jaeger stay out: nothing here asks them.
+/// </summary>
+public sealed class ComposeDeployment : IAsyncLifetime
+{
+    private const string Project = "queuemaas-test";
+
+    private static readonly string[] Services = ["rabbitmq", "postgres", "redis", "migrate", "api", "inference", "training", "prometheus"];
+
+    private readonly Dictionary<string, string> _environment = [];
+    private readonly HttpClient _http;
+
+    public ComposeDeployment()
+    {
+        foreach (var name in (string[])["POSTGRES", "RABBITMQ", "REDIS", "GRAFANA"])
+            _environment[$"QUEUEMAAS_{name}_PASSWORD"] = RandomNumberGenerator.GetHexString(32, lowercase: true);
+        foreach (var name in (string[])["HTTP", "RABBITMQ", "RABBITMQ_MANAGEMENT", "PROMETHEUS"])
+            _environment[$"QUEUEMAAS_{name}_ADDRESS"] = $"127.0.0.1:{FreePort()}";
+        _http = new HttpClient { BaseAddress = new Uri($"http://{_environment["QUEUEMAAS_HTTP_ADDRESS"]}/"), Timeout = TimeSpan.FromMinutes(3) };
+        Api = new QueueMaaSClient(_http);
+        Prometheus = new Uri($"http://{_environment["QUEUEMAAS_PROMETHEUS_ADDRESS"]}/");
+    }
+
+    /// <summary>The services that are QueueMaaS itself.</summary>
+    public static IReadOnlyList<string> Roles { get; } = ["api", "inference", "training"];
+
+    public QueueMaaSClient Api { get; }
+
+    public Uri Prometheus { get; }
+
+    public async ValueTask InitializeAsync()
+    {
+        // What a run that was killed has left.
+        await ComposeAsync("down", "--volumes", "--remove-orphans");
+        Console.WriteLine("Building the image and starting docker-compose.yml …");
+        try
+        {
+            await ComposeAsync(["up", "--build", "--detach", "--wait", .. Services]);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new InvalidOperationException($"{exception.Message}\n{await ComposeAsync("ps", "--all")}\n{await ComposeAsync("logs", "--tail", "30")}", exception);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        await ComposeAsync("down", "--volumes", "--remove-orphans", "--timeout", "10");
+    }
+
+    public Task<string> ComposeAsync(params string[] arguments) => Docker.RunAsync(_environment, ["compose", "--project-name", Project, "--progress", "quiet", .. arguments]);
+
+    /// <summary>The containers of a service, oldest first.</summary>
+    public async Task<IReadOnlyList<string>> ContainersAsync(string service) =>
+        (await ComposeAsync("ps", "--all", "--quiet", service)).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+
+    /// <summary>One thing about the only container of a service, in Docker's own template language.</summary>
+    public async Task<string> InspectAsync(string service, string template) => await Docker.RunAsync("inspect", "--format", template, (await ContainersAsync(service)).ShouldHaveSingleItem());
+
+    /// <summary>Runs so many containers of a service, and returns when all are healthy.</summary>
+    public Task ScaleAsync(string service, int count) =>
+        ComposeAsync("up", "--detach", "--wait", "--no-deps", "--no-recreate", "--scale", string.Create(CultureInfo.InvariantCulture, $"{service}={count}"), service);
+
+    internal static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
