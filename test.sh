@@ -55,6 +55,12 @@ need() {
   done
 }
 
+node_clients() {
+  need "nodejs npm" "for an independent producer and webhook receiver" node npm
+  echo "Node.js $(node --version)"
+  (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
+}
+
 # Runs inside the servers' exec: each test project in turn, going on after failures.
 run_projects() {
   local passed=0 failed=0 skipped=0 project name result p f s e status
@@ -123,7 +129,7 @@ fi
 # Names each test of the result files and counts them: "PASS …" and "FAIL …", then the line that everything ends with.
 report() {
   local passed failed
-  cat "$@" 2>/dev/null | grep -o '<test name="[^"]*"[^>]* result="[PF][a-z]*"' | sed 's/.*<test name="\([^"]*\)".*result="\(.*\)"/\2 \1/; s/^Pass /PASS /; s/^Fail /FAIL /; s/&gt;/>/g; s/&lt;/</g; s/&quot;/"/g; s/&amp;/\&/g' >"$results/checks" || true
+  cat "$@" 2>/dev/null | grep -o '<test [^>]*>' | sed -n 's/.* name="QueueMaaS\.Behaviour\.Tests\.\([^"]*\)".* result="\(Pass\|Fail\)".*/\U\2\E \1/p' | sed 's/\\*&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g' >"$results/checks" || true
   cat "$results/checks"
   passed=$(grep -c '^PASS' "$results/checks" || true) failed=$(grep -c '^FAIL' "$results/checks" || true)
   # What ended without a result has failed.
@@ -135,7 +141,8 @@ report() {
 if [ "${1:-}" = containers ]; then
   # shellcheck source=tests/containers/engine.sh
   source tests/containers/engine.sh
-  say "Looking for a Docker engine"
+  say "Checking the tools"
+  node_clients
   prepare_engine
   say "Building the tests"
   dotnet build tests/QueueMaaS.TestServers --configuration "$configuration" --nologo --verbosity quiet
@@ -174,13 +181,11 @@ say "Checking the tools"
 command -v dotnet >/dev/null || fail "the .NET 10 SDK is needed: https://dotnet.microsoft.com/download/dotnet/10.0"
 sdk=$(dotnet --version 2>/dev/null) || fail "the .NET 10 SDK is needed (global.json); found only: $(dotnet --list-sdks | tr '\n' ' ')"
 echo ".NET SDK $sdk"
-need "nodejs npm" "for an independent producer and webhook receiver" node npm
-echo "Node.js $(node --version)"
+node_clients
 need python3 "for the worked example" python3
 need prometheus "to check metrics and alert rules" promtool
 promtool --version 2>&1 | head -n 1
 need kubernetes-client "to render the Kubernetes manifests" kubectl
-(cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 
 mkdir -p "$results"
 rm -f "$results"/*.xml "$results/totals"

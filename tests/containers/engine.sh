@@ -38,13 +38,28 @@ start_engine() {
   # A configuration of its own, too: the plugins go there, and whatever the user's says about other engines does not count.
   export DOCKER_HOST=unix://$container_run/docker.sock DOCKER_CONFIG=$container_cache/client DOCKER_BUILDKIT=1
   unset DOCKER_CONTEXT
+  # Testcontainers' own cleaner is an image that nobody here can make; what is left behind goes with this engine.
+  export TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_HOST_OVERRIDE=127.0.0.1
   local tries
   for ((tries = 0; tries < 120; tries++)); do
-    if docker info >/dev/null 2>&1; then return; fi
+    if docker info >/dev/null 2>&1; then
+      tidy_engine
+      return
+    fi
     sleep 0.5
   done
   tail -n 20 "$container_run/log" >&2
   fail "the Docker engine did not start"
+}
+
+# Takes away the containers of a run that was killed, and of older sources' builds what is more than a few are worth.
+tidy_engine() {
+  local left
+  left=$(docker ps --all --quiet)
+  # shellcheck disable=SC2086 # several containers are several words
+  [ -z "$left" ] || docker rm --force --volumes $left >/dev/null
+  docker image prune --force >/dev/null
+  docker builder prune --force --keep-storage 10GB >/dev/null
 }
 
 stop_engine() {

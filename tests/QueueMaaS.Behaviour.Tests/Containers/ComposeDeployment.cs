@@ -71,6 +71,29 @@ public sealed class ComposeDeployment : IAsyncLifetime
     public Task ScaleAsync(string service, int count) =>
         ComposeAsync("up", "--detach", "--wait", "--no-deps", "--no-recreate", "--scale", string.Create(CultureInfo.InvariantCulture, $"{service}={count}"), service);
 
+    /// <summary>Starts a container of another image as one more process of this deployment, and gives its name once its own health check is content.</summary>
+    public async Task<string> JoinAsync(string image, int port, string roles)
+    {
+        var api = (await ContainersAsync("api")).Single();
+        var settings = (await Docker.RunAsync("inspect", "--format", "{{range .Config.Env}}{{println .}}{{end}}", api)).Split('\n').Where(line => line.Contains("__", StringComparison.Ordinal));
+        var name = $"{Project}-joined-{port}";
+        await Docker.RunAsync(
+        [
+            "run", "--detach", "--name", name, "--network", $"{Project}_default", "--volumes-from", api, "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
+            "--publish", $"127.0.0.1:{port}:8080", .. settings.SelectMany(setting => (string[])["--env", setting]), image, "serve", "--roles", roles,
+        ]);
+        for (var seconds = 0; await Docker.RunAsync("inspect", "--format", "{{.State.Health.Status}}", name) != "healthy"; seconds++)
+        {
+            if (seconds == 120)
+                throw new TimeoutException("Not healthy within two minutes: " + await Docker.RunAsync("logs", "--tail", "30", name));
+            await Task.Delay(1000);
+        }
+
+        return name;
+    }
+
+    public async Task LeaveAsync(string container) => await Docker.TryAsync("rm", "--force", container);
+
     internal static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);

@@ -17,6 +17,8 @@ internal static class Docker
 
     public static Task<(int ExitCode, string Output)> TryAsync(params string[] arguments) => TryAsync(new Dictionary<string, string>(), arguments);
 
+    public static Task BuildAsync(string image, params string[] options) => RunAsync(["build", "--quiet", "--file", "compose/Dockerfile", "--tag", image, .. options, "."]);
+
     private static async Task<(int ExitCode, string Output)> TryAsync(IReadOnlyDictionary<string, string> environment, string[] arguments)
     {
         var start = new ProcessStartInfo("docker", arguments) { WorkingDirectory = Node.RepositoryRoot() };
