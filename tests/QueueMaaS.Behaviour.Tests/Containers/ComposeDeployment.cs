@@ -10,7 +10,7 @@ namespace QueueMaaS.Behaviour.Tests.Containers;
 /// The services of <c>docker-compose.yml</c> as its documentation starts them, built from this source, with names, ports and
 /// passwords of their own beside whatever else runs on the machine. Grafana and Jaeger stay out: nothing here asks them.
 /// </summary>
-public sealed class ComposeDeployment : IAsyncLifetime
+public sealed class ComposeDeployment : IAsyncDisposable
 {
     private const string Project = "queuemaas-test";
 
@@ -18,6 +18,7 @@ public sealed class ComposeDeployment : IAsyncLifetime
 
     private readonly Dictionary<string, string> _environment = [];
     private readonly HttpClient _http;
+    private bool _started;
 
     public ComposeDeployment()
     {
@@ -37,8 +38,12 @@ public sealed class ComposeDeployment : IAsyncLifetime
 
     public Uri Prometheus { get; }
 
-    public async ValueTask InitializeAsync()
+    /// <summary>Starts it for the first test that asks: an ordinary run, which leaves these tests out, makes this object all the same.</summary>
+    public async Task StartAsync()
     {
+        if (_started)
+            return;
+        _started = true;
         // What a run that was killed has left.
         await ComposeAsync("down", "--volumes", "--remove-orphans");
         Console.WriteLine("Building the image and starting docker-compose.yml …");
@@ -55,7 +60,8 @@ public sealed class ComposeDeployment : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();
-        await ComposeAsync("down", "--volumes", "--remove-orphans", "--timeout", "10");
+        if (_started)
+            await ComposeAsync("down", "--volumes", "--remove-orphans", "--timeout", "10");
     }
 
     public Task<string> ComposeAsync(params string[] arguments) => Docker.RunAsync(_environment, ["compose", "--project-name", Project, "--progress", "quiet", .. arguments]);
@@ -85,7 +91,12 @@ public sealed class ComposeDeployment : IAsyncLifetime
         for (var seconds = 0; await Docker.RunAsync("inspect", "--format", "{{.State.Health.Status}}", name) != "healthy"; seconds++)
         {
             if (seconds == 120)
-                throw new TimeoutException("Not healthy within two minutes: " + await Docker.RunAsync("logs", "--tail", "30", name));
+            {
+                var said = await Docker.RunAsync("logs", "--tail", "30", name);
+                await LeaveAsync(name);
+                throw new TimeoutException("Not healthy within two minutes: " + said);
+            }
+
             await Task.Delay(1000);
         }
 

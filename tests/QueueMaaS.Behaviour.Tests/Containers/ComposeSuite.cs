@@ -10,9 +10,13 @@ using QueueMaaS.Contracts;
 namespace QueueMaaS.Behaviour.Tests.Containers;
 
 /// <summary>What <c>docker-compose.yml</c> starts, on a Docker engine. Run by <c>./test.sh containers</c>, which brings the engine and the images.</summary>
-public sealed class ComposeSuite(ComposeDeployment deployment) : IClassFixture<ComposeDeployment>
+public sealed class ComposeSuite(ComposeDeployment deployment) : IClassFixture<ComposeDeployment>, IAsyncLifetime
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => await deployment.StartAsync();
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact(Explicit = true)]
     public async Task Every_service_is_up_and_those_that_can_say_so_are_healthy()
