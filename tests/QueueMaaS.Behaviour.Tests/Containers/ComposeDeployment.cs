@@ -18,7 +18,7 @@ public sealed class ComposeDeployment : IAsyncDisposable
 
     private readonly Dictionary<string, string> _environment = [];
     private readonly HttpClient _http;
-    private bool _started;
+    private Task? _start;
 
     public ComposeDeployment()
     {
@@ -39,28 +39,12 @@ public sealed class ComposeDeployment : IAsyncDisposable
     public Uri Prometheus { get; }
 
     /// <summary>Starts it for the first test that asks: an ordinary run, which leaves these tests out, makes this object all the same.</summary>
-    public async Task StartAsync()
-    {
-        if (_started)
-            return;
-        _started = true;
-        // What a run that was killed has left.
-        await ComposeAsync("down", "--volumes", "--remove-orphans");
-        Console.WriteLine("Building the image and starting docker-compose.yml …");
-        try
-        {
-            await ComposeAsync(["up", "--build", "--detach", "--wait", .. Services]);
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw new InvalidOperationException($"{exception.Message}\n{await ComposeAsync("ps", "--all")}\n{await ComposeAsync("logs", "--tail", "30")}", exception);
-        }
-    }
+    public Task StartAsync() => _start ??= BringUpAsync();
 
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();
-        if (_started)
+        if (_start is not null)
             await ComposeAsync("down", "--volumes", "--remove-orphans", "--timeout", "10");
     }
 
@@ -110,5 +94,20 @@ public sealed class ComposeDeployment : IAsyncDisposable
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private async Task BringUpAsync()
+    {
+        // What a run that was killed has left.
+        await ComposeAsync("down", "--volumes", "--remove-orphans");
+        Console.WriteLine("Building the image and starting docker-compose.yml …");
+        try
+        {
+            await ComposeAsync(["up", "--build", "--detach", "--wait", .. Services]);
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new InvalidOperationException($"{exception.Message}\n{await ComposeAsync("ps", "--all")}\n{await ComposeAsync("logs", "--tail", "30")}", exception);
+        }
     }
 }
