@@ -8,6 +8,8 @@
 #                               and batch jobs of a million rows (QUEUEMAAS_FAULT_ROWS) whose worker, broker and database go away
 #   ./test.sh faults batch      only the batch jobs
 #   ./test.sh upgrade COMMIT    builds that earlier version and replaces its processes by this one's, one by one, under load
+#   ./test.sh containers        the product's image, docker-compose.yml with its killed containers, and tests on servers in containers; where no Docker engine
+#                               answers (on Debian or Ubuntu, as root), one is installed and started for the run, with images made of Debian's packages
 #
 # QUEUEMAAS_TEST_SERVERS=containers|local fixes where the servers come from (see tests/QueueMaaS.TestServers).
 set -euo pipefail
@@ -25,6 +27,38 @@ fail() { printf 'test.sh: %s\n' "$*" >&2; exit 1; }
 count() {
   [ -f "$1" ] || return 0
   sed -n "s/.*<assembly [^>]*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1
+}
+
+# Installs a Debian package for the commands that are missing, without starting what it brings as a service.
+need() {
+  local package=$1 command why=$2
+  shift 2
+  for command in "$@"; do
+    command -v "$command" >/dev/null && continue
+    if [ "$(id -u)" -ne 0 ] || [ ! -f /etc/debian_version ]; then
+      fail "$command is needed $why (Debian, Ubuntu: sudo apt-get install $package)"
+    fi
+    echo "Installing $package with apt-get …"
+    local policy=/usr/sbin/policy-rc.d own=0 status=0
+    if [ ! -e "$policy" ]; then
+      own=1
+      printf '#!/bin/sh\nexit 101\n' >"$policy"
+      chmod 755 "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o DPkg::Lock::Timeout=180 update || status=$?
+    # shellcheck disable=SC2086 # several packages are several words
+    apt-get -qq -o DPkg::Lock::Timeout=180 -o Dpkg::Use-Pty=0 install -y --no-install-recommends $package >/dev/null || status=$?
+    if [ "$own" -eq 1 ]; then rm -f "$policy"; fi
+    [ "$status" -eq 0 ] || fail "$package could not be installed"
+    return
+  done
+}
+
+node_clients() {
+  need "nodejs npm" "for an independent producer and webhook receiver" node npm
+  echo "Node.js $(node --version)"
+  (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 }
 
 # Runs inside the servers' exec: each test project in turn, going on after failures.
@@ -92,13 +126,48 @@ if [ "${1:-}" = upgrade ]; then
   exit
 fi
 
+# Names each test of the result files and counts them: "PASS …" and "FAIL …", then the line that everything ends with.
+report() {
+  local passed failed
+  cat "$@" 2>/dev/null | grep -o '<test [^>]*>' | sed -n 's/.* name="QueueMaaS\.Behaviour\.Tests\.\([^"]*\)".* result="\(Pass\|Fail\)".*/\U\2\E \1/p' | sed 's/\\*&quot;/"/g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g' >"$results/checks" || true
+  cat "$results/checks"
+  passed=$(grep -c '^PASS' "$results/checks" || true) failed=$(grep -c '^FAIL' "$results/checks" || true)
+  # What ended without a result has failed.
+  if [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then failed=1; fi
+  printf '\n%d passed, %d failed\n' "$passed" "$failed"
+  [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+if [ "${1:-}" = containers ]; then
+  # shellcheck source=tests/containers/engine.sh
+  source tests/containers/engine.sh
+  say "Checking the tools"
+  node_clients
+  prepare_engine
+  say "Building the tests"
+  dotnet build tests/QueueMaaS.TestServers --configuration "$configuration" --nologo --verbosity quiet
+  dotnet build tests/QueueMaaS.Behaviour.Tests --configuration "$configuration" --nologo --verbosity quiet
+  mkdir -p "$results"
+  rm -f "$results"/containers-*.xml
+  behaviour=tests/QueueMaaS.Behaviour.Tests/bin/$configuration/net10.0/QueueMaaS.Behaviour.Tests.dll
+  status=0
+  say "Tests on RabbitMQ, PostgreSQL and Redis in containers"
+  QUEUEMAAS_TEST_SERVERS=containers dotnet "$servers" exec dotnet "$behaviour" -method '*.Servers_jobs.*' -method '*.Servers_bus.*' -method '*.Jobs_accepted_while_the_broker_is_down*' \
+    -result-xml "$results/containers-servers.xml" -noColor -longRunning 120 </dev/null || status=$?
+  say "The image and docker-compose.yml"
+  dotnet "$behaviour" -class '*.ImageSuite' -class '*.ComposeSuite' -explicit only -result-xml "$results/containers-compose.xml" -noColor -longRunning 300 </dev/null || status=$?
+  say "Checks"
+  report "$results"/containers-*.xml
+  exit
+fi
+
 filter=
 format=0
 vulnerable=0
 case "${1:-}" in
   "") ;;
   --filter) filter=${2:?--filter needs a name} ;;
-  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME | faults]" ;;
+  *) fail "unknown argument '$1'; usage: ./test.sh [--filter NAME | faults [batch] | upgrade COMMIT | containers]" ;;
 esac
 
 projects=()
@@ -112,39 +181,11 @@ say "Checking the tools"
 command -v dotnet >/dev/null || fail "the .NET 10 SDK is needed: https://dotnet.microsoft.com/download/dotnet/10.0"
 sdk=$(dotnet --version 2>/dev/null) || fail "the .NET 10 SDK is needed (global.json); found only: $(dotnet --list-sdks | tr '\n' ' ')"
 echo ".NET SDK $sdk"
-# Installs a Debian package for the commands that are missing, without starting what it brings as a service.
-need() {
-  local package=$1 command why=$2
-  shift 2
-  for command in "$@"; do
-    command -v "$command" >/dev/null && continue
-    if [ "$(id -u)" -ne 0 ] || [ ! -f /etc/debian_version ]; then
-      fail "$command is needed $why (Debian, Ubuntu: sudo apt-get install $package)"
-    fi
-    echo "Installing $package with apt-get …"
-    local policy=/usr/sbin/policy-rc.d own=0 status=0
-    if [ ! -e "$policy" ]; then
-      own=1
-      printf '#!/bin/sh\nexit 101\n' >"$policy"
-      chmod 755 "$policy"
-    fi
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get -qq -o DPkg::Lock::Timeout=180 update || status=$?
-    # shellcheck disable=SC2086 # several packages are several words
-    apt-get -qq -o DPkg::Lock::Timeout=180 -o Dpkg::Use-Pty=0 install -y --no-install-recommends $package >/dev/null || status=$?
-    if [ "$own" -eq 1 ]; then rm -f "$policy"; fi
-    [ "$status" -eq 0 ] || fail "$package could not be installed"
-    return
-  done
-}
-
-need "nodejs npm" "for an independent producer and webhook receiver" node npm
-echo "Node.js $(node --version)"
+node_clients
 need python3 "for the worked example" python3
 need prometheus "to check metrics and alert rules" promtool
 promtool --version 2>&1 | head -n 1
 need kubernetes-client "to render the Kubernetes manifests" kubectl
-(cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 
 mkdir -p "$results"
 rm -f "$results"/*.xml "$results/totals"
