@@ -54,7 +54,7 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
         processes.KillAll("training");
         var first = processes.Start("training");
         // States are stored within epochs, too, and the worker is killed after one of those.
-        var input = new TrainingInput { Model = "fault", Dataset = "fault-shapes", Epochs = 10, Checkpoints = new() { EveryMinutes = 0.005 }, Optimization = new() { AverageDecay = 0.99 } };
+        var input = new TrainingInput { Model = "fault", Dataset = "fault-shapes", Epochs = 6, Checkpoints = new() { EveryMinutes = 0.005 }, Optimization = new() { AverageDecay = 0.99 } };
         var job = await processes.Api.SubmitAsync(QueueMaaSClient.Training(input), cancellationToken: Cancel);
         await foreach (var e in processes.Api.EventsAsync(job.Id, cancellationToken: Cancel))
         {
