@@ -30,7 +30,8 @@ internal sealed class PostgreSqlPresence(NpgsqlDataSource source, TimeProvider t
                 SELECT CASE WHEN EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = $1::oid AND objsubid = 2)
                     THEN true ELSE pg_try_advisory_lock($1, hashtext($2)) END
                 """,
-                _shown) { Parameters = { new() { Value = LockSpace }, new() { Value = worker } } };
+                _shown)
+            { Parameters = { new() { Value = LockSpace }, new() { Value = worker } } };
             await command.ExecuteScalarAsync(cancellationToken);
         }
         catch
