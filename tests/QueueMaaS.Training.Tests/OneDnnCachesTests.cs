@@ -22,7 +22,7 @@ public sealed unsafe class OneDnnCachesTests
         var (library, path) = LibTorch();
         var record = OneDnnCaches.Record(library, path);
         (record is null).ShouldBeFalse();
-        var sizes = new ReadOnlySpan<uint>(record + 0x1C, 3);
+        var sizes = new ReadOnlySpan<uint>(record + OneDnnCaches.SizesAt, 3);
         sizes[0].ShouldBeInRange(16u * 1024, 256u * 1024);
         sizes[1].ShouldBeInRange(128u * 1024, 64u * 1024 * 1024);
         sizes[2].ShouldBeGreaterThanOrEqualTo(sizes[1]);

@@ -22,7 +22,7 @@ internal static unsafe class OneDnnCaches
     private const uint TopologyLeaf = 0x8000001D;
 
     /// <summary>Where the record (Xbyak's class Cpu) has ten sizes in bytes, then ten counts of cores that share a cache, then the count of levels.</summary>
-    private const int SizesAt = 0x1C;
+    internal const int SizesAt = 0x1C;
     private const int MaxLevels = 10;
     private const int Levels = 3;
 
@@ -30,20 +30,19 @@ internal static unsafe class OneDnnCaches
     private const uint Implausible = 1024;
 
     /// <summary>Level 1, 2 and 3 for one core: what oneDNN assumes of a processor that says nothing.</summary>
-    internal static ReadOnlySpan<uint> Assumed => [32 * 1024, 512 * 1024, 1024 * 1024];
+    private static ReadOnlySpan<uint> Assumed => [32 * 1024, 512 * 1024, 1024 * 1024];
 
     /// <summary>True where this processor is AMD's and its level 1 cache has no size.</summary>
     public static bool AreHidden { get; } = IsAmd() && Size(X86Base.CpuId(unchecked((int)TopologyLeaf), 0)) < Implausible;
 
     /// <summary>Gives the sizes to the libtorch that is loaded from <paramref name="path"/>, or switches its oneDNN off.</summary>
-    /// <returns>Whether oneDNN is in use.</returns>
-    public static bool Supply(nint library, string path)
+    public static void Supply(nint library, string path)
     {
         var record = Record(library, path);
         if (record is null)
         {
             SwitchOff(library);
-            return false;
+            return;
         }
 
         var sizes = new Span<uint>(record + SizesAt, Levels);
@@ -52,8 +51,6 @@ internal static unsafe class OneDnnCaches
             if (sizes[level] < Implausible)
                 sizes[level] = Assumed[level];
         }
-
-        return true;
     }
 
     /// <summary>oneDNN's record of the processor; null where the library's has another form.</summary>
@@ -70,7 +67,7 @@ internal static unsafe class OneDnnCaches
         return levels == Levels && !shared[..Levels].Contains(0u) && !unused.ContainsAnyExcept(0u) && !shared[Levels..].ContainsAnyExcept(0u) ? record : null;
     }
 
-    internal static void SwitchOff(nint library)
+    private static void SwitchOff(nint library)
     {
         var context = ((delegate* unmanaged<nint>)NativeLibrary.GetExport(library, Context))();
         ((delegate* unmanaged<nint, byte, void>)NativeLibrary.GetExport(library, Switch))(context, 0);

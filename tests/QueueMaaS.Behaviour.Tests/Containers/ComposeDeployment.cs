@@ -1,7 +1,6 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
+using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 
 namespace QueueMaaS.Behaviour.Tests.Containers;
@@ -25,7 +24,7 @@ public sealed class ComposeDeployment : IAsyncDisposable
         foreach (var name in (string[])["POSTGRES", "RABBITMQ", "REDIS", "GRAFANA"])
             _environment[$"QUEUEMAAS_{name}_PASSWORD"] = RandomNumberGenerator.GetHexString(32, lowercase: true);
         foreach (var name in (string[])["HTTP", "RABBITMQ", "RABBITMQ_MANAGEMENT", "PROMETHEUS"])
-            _environment[$"QUEUEMAAS_{name}_ADDRESS"] = $"127.0.0.1:{FreePort()}";
+            _environment[$"QUEUEMAAS_{name}_ADDRESS"] = $"127.0.0.1:{WorkerProcess.FreePort()}";
         _http = new HttpClient { BaseAddress = new Uri($"http://{_environment["QUEUEMAAS_HTTP_ADDRESS"]}/"), Timeout = TimeSpan.FromMinutes(3) };
         Api = new QueueMaaSClient(_http);
         Prometheus = new Uri($"http://{_environment["QUEUEMAAS_PROMETHEUS_ADDRESS"]}/");
@@ -88,13 +87,6 @@ public sealed class ComposeDeployment : IAsyncDisposable
     }
 
     public async Task LeaveAsync(string container) => await Docker.TryAsync("rm", "--force", container);
-
-    internal static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private async Task BringUpAsync()
     {

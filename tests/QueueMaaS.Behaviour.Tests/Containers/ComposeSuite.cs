@@ -95,7 +95,7 @@ public sealed class ComposeSuite(ComposeDeployment deployment) : IClassFixture<C
     public async Task A_container_without_libtorch_serves_beside_those_that_train()
     {
         await Docker.BuildAsync(ImageSuite.Serving, "--build-arg", "WITH_TRAINING=false");
-        var port = ComposeDeployment.FreePort();
+        var port = WorkerProcess.FreePort();
         // The only one that can compute, so that its answer is its own.
         await deployment.ComposeAsync("stop", "inference");
         try
