@@ -29,8 +29,7 @@ internal sealed class EventOutbox(DatabaseSession database, TimeProvider time) :
                 (_remembered, _read) = (position, position);
             }
 
-            var gaps = _gaps.Keys.ToArray();
-            var rows = await context.Events.AsNoTracking().Where(row => row.RowId > _read || gaps.Contains(row.RowId)).OrderBy(row => row.RowId).Take(limit).ToListAsync(cancellationToken);
+            var rows = await ReadAsync(context, limit, cancellationToken);
             var announced = rows.Where(row => !row.Silent).Select(row => row.ToEvent()).ToArray();
             if (announced.Length > 0)
                 await publish(announced, cancellationToken);
@@ -50,6 +49,20 @@ internal sealed class EventOutbox(DatabaseSession database, TimeProvider time) :
         await context.Database.ExecuteSqlAsync($"SET LOCAL synchronous_commit = off", cancellationToken);
         var position = await context.Database.SqlQuery<long>($"""SELECT position AS "Value" FROM event_relay WHERE id = 1 FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken);
         return position.Count == 0 ? null : position[0];
+    }
+
+    /// <summary>Rows that came where numbers were missing, then those after what was read. Asked for one by one: in one question, PostgreSQL would read the table from its beginning.</summary>
+    private async Task<List<JobEventRow>> ReadAsync(QueueMaaSDbContext context, int limit, CancellationToken cancellationToken)
+    {
+        var rows = new List<JobEventRow>();
+        if (_gaps.Count > 0)
+        {
+            var missing = _gaps.Keys.ToArray();
+            rows.AddRange(await context.Events.AsNoTracking().Where(row => missing.Contains(row.RowId)).OrderBy(row => row.RowId).ToListAsync(cancellationToken));
+        }
+
+        rows.AddRange(await context.Events.AsNoTracking().Where(row => row.RowId > _read).OrderBy(row => row.RowId).Take(limit).ToListAsync(cancellationToken));
+        return rows;
     }
 
     private async Task AdvanceAsync(QueueMaaSDbContext context, List<JobEventRow> rows, CancellationToken cancellationToken)

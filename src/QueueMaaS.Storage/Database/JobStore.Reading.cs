@@ -54,7 +54,9 @@ public sealed partial class JobStore
         cancellationToken);
 
     public Task<IReadOnlySet<string>> StillQueuedAsync(IReadOnlyCollection<string> ids, CancellationToken cancellationToken) => _database.ReadAsync<IReadOnlySet<string>>(
-        async context => (await context.Jobs.Where(job => ids.Contains(job.Id) && job.State == JobState.Queued).Select(job => job.Id).ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal),
+        // The state is looked at here: PostgreSQL would rather read all queued jobs than these by their ids.
+        async context => (await context.Jobs.Where(job => ids.Contains(job.Id)).Select(job => new { job.Id, job.State }).ToListAsync(cancellationToken))
+            .Where(job => job.State == JobState.Queued).Select(job => job.Id).ToHashSet(StringComparer.Ordinal),
         cancellationToken);
 
     public Task<IReadOnlyDictionary<(JobKind Kind, JobState State), int>> CountAsync(CancellationToken cancellationToken) =>

@@ -23,7 +23,7 @@ public sealed partial class JobStore : IQueueControl
     {
         var gone = goneWorkers.ToArray();
         // A look first: the usual sweep finds nothing and must not take the writer.
-        if (!await _database.ReadAsync(async context => await Overdue(context, await NowAsync(context, cancellationToken), gone).AnyAsync(cancellationToken), cancellationToken))
+        if (!await _database.ReadAsync(async context => await new OverdueJobs(await NowAsync(context, cancellationToken), gone).Find(context, 1).AnyAsync(cancellationToken), cancellationToken))
             return new SweepCount([], 0, 0);
 
         var leases = 0;
@@ -31,10 +31,11 @@ public sealed partial class JobStore : IQueueControl
         await WriteAsync(async (context, changes) =>
         {
             leases = deadlines = 0;
-            var now = await NowAsync(context, cancellationToken);
-            var overdue = await Overdue(context, now, gone).OrderBy(job => job.DueAt).Take(SweepLimit).Select(job => job.Id).ToListAsync(cancellationToken);
-            await RowLocks.TakeAsync(context, overdue, waits: true, cancellationToken);
-            foreach (var job in await Overdue(context, now, gone).Where(job => overdue.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken))
+            var overdue = new OverdueJobs(await NowAsync(context, cancellationToken), gone);
+            var found = await overdue.Find(context, SweepLimit).Distinct().ToListAsync(cancellationToken);
+            await RowLocks.TakeAsync(context, found, waits: true, cancellationToken);
+            // Looked at again under the lock: another process may have taken them meanwhile.
+            foreach (var job in (await context.Jobs.Where(job => found.Contains(job.Id)).OrderBy(job => job.DueAt).ToListAsync(cancellationToken)).Where(overdue.Includes))
             {
                 if (job.State == JobState.Running)
                 {
@@ -122,11 +123,6 @@ public sealed partial class JobStore : IQueueControl
                 || (job.Dispatches == 2 && job.DispatchedAt < third)
                 || job.DispatchedAt < later));
     }
-
-    private static IQueryable<JobRecord> Overdue(QueueMaaSDbContext context, DateTimeOffset now, string[] gone) => context.Jobs.Where(job =>
-        (job.State == JobState.Running && (job.LeaseUntil < now || gone.Contains(job.LeaseOwner)))
-        || ((job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.DueAt <= now)
-        || ((job.State == JobState.Queued || job.State == JobState.Scheduled || job.State == JobState.Retrying) && job.Deadline <= now));
 
     /// <summary>The clock by which leases are told: the database's, so that no process whose own clock is wrong takes jobs from others. SQLite's processes share the machine's.</summary>
     private async Task<DateTimeOffset> NowAsync(QueueMaaSDbContext context, CancellationToken cancellationToken) => context.Database.IsNpgsql()
