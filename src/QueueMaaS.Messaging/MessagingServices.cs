@@ -50,13 +50,12 @@ public static class MessagingServices
                         if (options.Nodes.Length > 0)
                             host.UseCluster(cluster => Array.ForEach(options.Nodes, cluster.Node));
                     });
-                    rabbit.SendTopology.ErrorQueueNameFormatter = UnprocessableName.Instance;
                     ConfigureMessages(rabbit);
                     rabbit.Message<JobEvent>(message => message.SetEntityName(BusNames.EventsExchange));
                     rabbit.Publish<JobEvent>(publish => publish.ExchangeType = "topic");
                     // Whoever wants to hear of events can bind a queue before the first one.
                     rabbit.DeployPublishTopology = true;
-                    Configure(context, rabbit, roles, options.SubmissionPrefetch, (endpoint, prefetch) =>
+                    Configure(context, rabbit, roles, (endpoint, prefetch) =>
                     {
                         if (options.QueueType == "quorum")
                             endpoint.SetQuorumQueue();
@@ -68,20 +67,23 @@ public static class MessagingServices
             {
                 bus.UsingInMemory((context, memory) =>
                 {
-                    memory.SendTopology.ErrorQueueNameFormatter = UnprocessableName.Instance;
                     ConfigureMessages(memory);
                     memory.Message<JobEvent>(message => message.SetEntityName(BusNames.EventsExchange));
-                    Configure(context, memory, roles, options.SubmissionPrefetch, (endpoint, prefetch) => endpoint.PrefetchCount = prefetch);
+                    if (roles.TakesSubmissions)
+                        TakeSubmissions(context, memory, options.SubmissionPrefetch);
+                    Configure(context, memory, roles, (endpoint, prefetch) => endpoint.PrefetchCount = prefetch);
                 });
             }
         });
-        if (options.RabbitMq is { } broker)
+        if (options.RabbitMq is not null)
         {
-            services.AddSingleton(provider => new RabbitConnection(broker, options.Nodes, provider.GetRequiredService<ServerTrust>()));
+            services.AddSingleton(provider => new RabbitConnection(options, provider.GetRequiredService<ServerTrust>()));
             services.AddHealthChecks().AddCheck<BrokerHealth>("broker");
-            services.AddSingleton(provider => new RabbitPublisher(provider.GetRequiredService<RabbitConnection>(), options.QueueType));
+            services.AddSingleton<RabbitPublisher>();
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());
             services.AddSingleton<IEventPublisher>(provider => provider.GetRequiredService<RabbitPublisher>());
+            if (roles.TakesSubmissions)
+                AddSubmissionQueue(services, options);
         }
         else
         {
@@ -89,9 +91,22 @@ public static class MessagingServices
             services.AddSingleton<IEventPublisher, BusEventPublisher>();
         }
 
+        if (roles.TakesSubmissions)
+            services.AddSingleton<SubmissionIntake>();
         if (roles.RelaysEvents)
             services.AddHostedService<EventRelay>();
         return services;
+    }
+
+    private static void AddSubmissionQueue(IServiceCollection services, BusOptions options)
+    {
+        // Replies and what is unprocessable are few, and share a channel of their own: one that the broker closes takes no delivery with it.
+        services.AddSingleton<RabbitChannel>();
+        services.AddSingleton<RabbitReplies>();
+        services.AddSingleton<UnprocessableQueue>();
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<SubmissionQueue>(provider, options));
+        services.AddHostedService(provider => provider.GetRequiredService<SubmissionQueue>());
+        services.AddHealthChecks().AddCheck<SubmissionQueue>("submissions");
     }
 
     /// <summary>
@@ -111,29 +126,18 @@ public static class MessagingServices
         bus.UseRawJsonSerializer(RawSerializerOptions.AddTransportHeaders | RawSerializerOptions.CopyHeaders, isDefault: true);
     }
 
+    private static void TakeSubmissions(IBusRegistrationContext context, IInMemoryBusFactoryConfigurator bus, int prefetch) => bus.ReceiveEndpoint(BusNames.SubmitExchange, endpoint =>
+    {
+        endpoint.PrefetchCount = prefetch;
+        endpoint.ConfigureConsumeTopology = false;
+        endpoint.AddDeserializer(new UnreadBody(), isDefault: true);
+        endpoint.ConfigureConsumer<SubmitJobConsumer>(context);
+    });
+
     private static void Configure<TEndpoint>(
-        IBusRegistrationContext context, IBusFactoryConfigurator<TEndpoint> bus, BusRoles roles, int submissionPrefetch, Action<TEndpoint, int> tune)
+        IBusRegistrationContext context, IBusFactoryConfigurator<TEndpoint> bus, BusRoles roles, Action<TEndpoint, int> tune)
         where TEndpoint : IReceiveEndpointConfigurator
     {
-        if (roles.TakesSubmissions)
-        {
-            bus.ReceiveEndpoint(BusNames.SubmitExchange, endpoint =>
-            {
-                tune(endpoint, submissionPrefetch);
-                endpoint.ConfigureConsumeTopology = false;
-                endpoint.AddDeserializer(new UnreadBody(), isDefault: true);
-                var unprocessable = ActivatorUtilities.CreateInstance<UnprocessableFilter>(context);
-                endpoint.ConfigureError(pipe =>
-                {
-                    pipe.UseFilter(unprocessable);
-                    pipe.UseFilter(new ErrorTransportFilter());
-                });
-                // Without it a foreign envelope would go to a queue of MassTransit's own that nobody looks at.
-                endpoint.ConfigureDeadLetter(pipe => pipe.UseFilter(new ForeignMessageFilter(unprocessable)));
-                endpoint.ConfigureConsumer<SubmitJobConsumer>(context);
-            });
-        }
-
         foreach (var (kind, atOnce) in roles.Works)
         {
             foreach (var priority in Enum.GetValues<PriorityClass>())
@@ -149,12 +153,5 @@ public static class MessagingServices
                 });
             }
         }
-    }
-
-    private sealed class UnprocessableName : IErrorQueueNameFormatter
-    {
-        public static readonly UnprocessableName Instance = new();
-
-        public string FormatErrorQueueName(string queueName) => queueName == BusNames.SubmitExchange ? BusNames.UnprocessableQueue : $"{queueName}.error";
     }
 }

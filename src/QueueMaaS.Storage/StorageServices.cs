@@ -40,7 +40,7 @@ public static class StorageServices
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<ServerTrust>();
-        services.AddDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
+        services.AddPooledDbContextFactory<QueueMaaSDbContext>(builder => Configure(builder, options));
         services.AddSingleton<DatabaseSession>();
         services.AddSingleton<DatabaseSchema>();
         services.AddSingleton(provider => new JobStore(

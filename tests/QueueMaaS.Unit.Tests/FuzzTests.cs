@@ -46,7 +46,7 @@ public sealed class FuzzTests
     {
         """{"messageId":"a","messageType":["urn:message:QueueMaaS.Contracts:SubmitJob"],"message":{"kind":"inference","input":{"model":"m"}},"headers":{}}""",
         """{"messageType":[],"message":{"kind":"training","input":{"model":"m","dataset":"d"}},"message":null}""",
-    }.Select(Encoding.UTF8.GetBytes)], static bytes => SubmissionReader.Read(Envelope.Unwrap(bytes), 1 << 20));
+    }.Select(Encoding.UTF8.GetBytes)], static bytes => SubmissionReader.Read(SubmissionMessage.From(bytes, new Dictionary<string, string>(), messageId: null, contentType: null).Submission.Span, 1 << 20));
 
     private static readonly ModelSignature Signature = new(
         [new("x", Datatypes.Fp32, [-1, 2]), new("flags", Datatypes.Bool, [-1]), new("texts", Datatypes.Bytes, [-1])], [new("y", Datatypes.Fp32, [-1, 2])]);

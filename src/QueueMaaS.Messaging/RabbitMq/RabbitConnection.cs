@@ -4,29 +4,41 @@ using RabbitMQ.Client;
 namespace QueueMaaS.Messaging.RabbitMq;
 
 /// <summary>
-/// One connection of this process to the broker for what goes by the thousand: events and pointers out. MassTransit's own way of sending costs several times
-/// what the broker's client does, and a message of a few dozen bytes has no use for it. Opened at the first use, and again after it was lost.
+/// One connection of this process to the broker for what goes by the thousand: submissions in, events and pointers out. MassTransit's own way of sending and consuming costs several
+/// times what the broker's client does, and a message of a few dozen bytes has no use for it. Opened at the first use, and again after it was lost.
 /// </summary>
-internal sealed class RabbitConnection(string address, IReadOnlyList<string> nodes, ServerTrust trust) : IAsyncDisposable
+internal sealed class RabbitConnection(BusOptions options, ServerTrust trust) : IAsyncDisposable
 {
     /// <summary>What the broker is called where its certificate is spoken of.</summary>
     public const string ServerName = "RabbitMQ";
 
+    private readonly string _address = options.RabbitMq!;
     private readonly SemaphoreSlim _opening = new(1);
     private IConnection? _connection;
 
     /// <summary>A channel whose publishes complete when the broker has confirmed them. It belongs to the caller, who asks for another when it is closed.</summary>
-    public async Task<IChannel> OpenChannelAsync(CancellationToken cancellationToken)
+    public Task<IChannel> OpenChannelAsync(CancellationToken cancellationToken) => OpenChannelAsync(tracksConfirms: true, cancellationToken);
+
+    /// <summary>The same; without tracking, a publish completes when it is written, and the caller listens to the channel's confirms.</summary>
+    public async Task<IChannel> OpenChannelAsync(bool tracksConfirms, CancellationToken cancellationToken)
     {
         var connection = await ConnectAsync(cancellationToken);
-        return await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true), cancellationToken);
+        return await connection.CreateChannelAsync(new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: tracksConfirms), cancellationToken);
+    }
+
+    /// <summary>Declares a queue of the service as MassTransit's endpoints declare theirs: RabbitMQ refuses one that is there in another form, and closes the channel.</summary>
+    public async Task DeclareQueueAsync(string queue, CancellationToken cancellationToken)
+    {
+        await using var channel = await OpenChannelAsync(cancellationToken);
+        var arguments = options.QueueType == "quorum" ? new Dictionary<string, object?> { ["x-queue-type"] = options.QueueType } : null;
+        await channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false, arguments, cancellationToken: cancellationToken);
     }
 
     /// <summary>Why the broker's certificate is refused; null where it is not.</summary>
     public string? Refusal => trust.Refusal(ServerName);
 
     /// <summary>Where the broker is, without who we are there.</summary>
-    public string Authority { get; } = new Uri(address).Authority.Split('@')[^1];
+    public string Authority { get; } = new Uri(options.RabbitMq!).Authority.Split('@')[^1];
 
     /// <summary>The broker's version, as it introduced itself.</summary>
     public async Task<string> ServerVersionAsync(CancellationToken cancellationToken)
@@ -55,11 +67,11 @@ internal sealed class RabbitConnection(string address, IReadOnlyList<string> nod
                 await _connection.DisposeAsync();
             _connection = null;
             // Whoever publishes tries again by itself, so the client need not restore anything behind our back.
-            var factory = new ConnectionFactory { Uri = Amqp(address), AutomaticRecoveryEnabled = false, RequestedHeartbeat = TimeSpan.FromSeconds(10) };
+            var factory = new ConnectionFactory { Uri = Amqp(_address), AutomaticRecoveryEnabled = false, RequestedHeartbeat = TimeSpan.FromSeconds(10) };
             factory.Ssl.CertificateValidationCallback = trust.CheckOf(ServerName);
-            return _connection = nodes.Count == 0
+            return _connection = options.Nodes.Length == 0
                 ? await factory.CreateConnectionAsync("queuemaas", cancellationToken)
-                : await factory.CreateConnectionAsync(nodes.Select(node => Node(node, factory)), "queuemaas", cancellationToken);
+                : await factory.CreateConnectionAsync(options.Nodes.Select(node => Node(node, factory)), "queuemaas", cancellationToken);
         }
         finally
         {

@@ -1,0 +1,172 @@
+using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using QueueMaaS.Contracts;
+using QueueMaaS.Messaging.Submission;
+using RabbitMQ.Client;
+using RabbitMQ.Client.Events;
+using RabbitMQ.Client.Exceptions;
+
+namespace QueueMaaS.Messaging.RabbitMq;
+
+/// <summary>
+/// Consumes the submissions by the broker's own client: each message becomes a job in <see cref="SubmissionIntake"/>, has its reply sent, and is acknowledged, in groups
+/// under load. A connection, channel or queue that is lost is set up again; what was not acknowledged comes once more, and finds its job by its id.
+/// </summary>
+internal sealed partial class SubmissionQueue(
+    RabbitConnection connection, SubmissionIntake intake, RabbitReplies replies, UnprocessableQueue unprocessable, BusOptions options, ILogger<SubmissionQueue> logger) : BackgroundService, IHealthCheck
+{
+    // Larger bodies are read beside each other; for small ones, handing them over costs more than reading them.
+    private const int SmallBody = 16 * 1024;
+    private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+    private volatile bool _consumes;
+    private int _underWay;
+
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(_consumes
+        ? HealthCheckResult.Healthy("Submissions are taken from the bus")
+        : HealthCheckResult.Unhealthy("No submissions are taken from the bus: they wait in RabbitMQ, and are taken once it answers again."));
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var pause = ShortestPause;
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await ConsumeAsync(() => pause = ShortestPause, stoppingToken);
+                continue;
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                LogLost(logger, exception.Message, pause.TotalSeconds);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            await Task.Delay(pause, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+
+    /// <summary>Consumes until the channel or the queue is lost, or the process stops; then what is under way ends first.</summary>
+    private async Task ConsumeAsync(Action started, CancellationToken stoppingToken)
+    {
+        await using var channel = await connection.OpenChannelAsync(stoppingToken);
+        await DeclareAsync(channel, stoppingToken);
+        await channel.BasicQosAsync(0, (ushort)options.SubmissionPrefetch, global: false, stoppingToken);
+        using var session = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        var acknowledgements = new Acknowledgements(
+            (tag, multiple) => channel.BasicAckAsync(tag, multiple), tag => channel.BasicNackAsync(tag, multiple: false, requeue: true), Math.Max(1, options.SubmissionPrefetch / 4));
+        var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var consumer = new AsyncEventingBasicConsumer(channel);
+        consumer.ReceivedAsync += (_, delivery) =>
+        {
+            // The client's buffer is its own again once this returns.
+            var message = Read(delivery);
+            Interlocked.Increment(ref _underWay);
+            _ = message.Body.Length > SmallBody
+                ? Task.Run(() => HandleAsync(delivery, message, acknowledgements, session.Token), CancellationToken.None)
+                : HandleAsync(delivery, message, acknowledgements, session.Token);
+            return Task.CompletedTask;
+        };
+        // The broker ends a consumer whose queue is deleted, and one whose channel is closed.
+        consumer.UnregisteredAsync += (_, _) => LoseAsync();
+        consumer.ShutdownAsync += (_, _) => LoseAsync();
+        var acknowledging = acknowledgements.RunAsync();
+        var tag = await channel.BasicConsumeAsync(BusNames.SubmitExchange, autoAck: false, consumer, stoppingToken);
+        _consumes = true;
+        started();
+        try
+        {
+            await lost.Task.WaitAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            await CancelAsync(channel, tag);
+            throw;
+        }
+        finally
+        {
+            _consumes = false;
+            await session.CancelAsync();
+            while (Volatile.Read(ref _underWay) > 0)
+                await Task.Delay(Look, CancellationToken.None);
+            acknowledgements.Complete();
+            await acknowledging;
+        }
+
+        Task LoseAsync()
+        {
+            lost.TrySetException(new InvalidOperationException("the broker ended the consumer"));
+            return Task.CompletedTask;
+        }
+    }
+
+    private async Task HandleAsync(BasicDeliverEventArgs delivery, SubmissionMessage message, Acknowledgements acknowledgements, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var reply = await intake.TakeAsync(message, cancellationToken);
+            if (reply.Problem is { } problem)
+                await unprocessable.KeepAsync(message, delivery.BasicProperties, problem, cancellationToken);
+            await replies.SendAsync(message, delivery.BasicProperties, reply, cancellationToken);
+            acknowledgements.Add(delivery.DeliveryTag);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Not acknowledged: another process, or the next connection, gets it.
+        }
+        catch (Exception exception)
+        {
+            LogNotTaken(logger, exception.Message);
+            acknowledgements.GiveBack(delivery.DeliveryTag);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _underWay);
+        }
+    }
+
+    private static SubmissionMessage Read(BasicDeliverEventArgs delivery)
+    {
+        var properties = delivery.BasicProperties;
+        var headers = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (name, value) in properties.Headers ?? new Dictionary<string, object?>())
+        {
+            if (AmqpText.Of(value) is { } text)
+                headers[name] = text;
+        }
+
+        return SubmissionMessage.From(delivery.Body.ToArray(), headers, properties.MessageId, properties.ContentType);
+    }
+
+    /// <summary>The exchange that producers know, and the queue behind it.</summary>
+    private async Task DeclareAsync(IChannel channel, CancellationToken cancellationToken)
+    {
+        await channel.ExchangeDeclareAsync(BusNames.SubmitExchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: cancellationToken);
+        await connection.DeclareQueueAsync(BusNames.SubmitExchange, cancellationToken);
+        await channel.QueueBindAsync(BusNames.SubmitExchange, BusNames.SubmitExchange, routingKey: "", cancellationToken: cancellationToken);
+    }
+
+    private static async Task CancelAsync(IChannel channel, string tag)
+    {
+        try
+        {
+            await channel.BasicCancelAsync(tag, noWait: false, CancellationToken.None);
+        }
+        catch (Exception exception) when (exception is AlreadyClosedException or OperationInterruptedException or IOException or TimeoutException or OperationCanceledException)
+        {
+            // A broker that is away has nothing more to give out.
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Submissions on the bus are not taken ({Reason}); next try in {Seconds} s. They wait in the broker's queue")]
+    private static partial void LogLost(ILogger logger, string reason, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A submission could not be finished ({Reason}); the broker gives it out again")]
+    private static partial void LogNotTaken(ILogger logger, string reason);
+}

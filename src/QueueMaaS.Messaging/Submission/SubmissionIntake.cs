@@ -1,0 +1,99 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.DeadLetters;
+using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Messaging.Submission;
+
+/// <summary>
+/// Makes jobs of messages, from whichever bus they come. It answers once the job's row is committed, or once the message is known to be none that can become a job
+/// and is kept in the table as unprocessable; while the database is away it waits, and the message with it.
+/// </summary>
+internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnprocessableStore unprocessable, IOptions<JobOptions> options, TimeProvider time, ILogger<SubmissionIntake> logger)
+{
+    private const string DefaultTenant = "default";
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
+    /// <summary>What the producer is told. A refused message's problem stands in the reply.</summary>
+    /// <param name="message">The message.</param>
+    /// <param name="cancellationToken">Gives up waiting for a database that is away; the message was not taken then.</param>
+    public async Task<SubmissionReply> TakeAsync(SubmissionMessage message, CancellationToken cancellationToken)
+    {
+        var parent = message.Header("traceparent");
+        using var activity = JobTelemetry.StartSubmission(parent);
+        try
+        {
+            var submission = SubmissionReader.Read(message.Submission.Span, options.Value.MaxSubmissionBytes);
+            // Without an id of its own, the message's id makes a redelivery the same job.
+            if (submission.Id is null && message.MessageId is { } messageId && Identifiers.IsJobId(messageId))
+                submission = submission with { Id = messageId };
+            // Below this span where spans are made, else below the producer's own.
+            var outcome = await SubmitAsync(submission, new SubmissionOrigin(Tenant(message)) { TraceParent = activity?.Id ?? parent }, cancellationToken);
+            activity?.SetTag("queuemaas.job_id", outcome.Job.Id);
+            return new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null);
+        }
+        catch (ProblemException exception) when (!CanWait(exception))
+        {
+            var problem = exception.Problem;
+            JobTelemetry.RecordUnprocessable(problem.Code);
+            activity?.SetStatus(ActivityStatusCode.Error, problem.Message).SetTag("error.type", problem.Code);
+            LogRefused(logger, problem.Code, problem.Message);
+            await KeepAsync(message, problem, cancellationToken);
+            return new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, problem);
+        }
+    }
+
+    private async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
+    {
+        for (var pause = TimeSpan.FromMilliseconds(200); ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            try
+            {
+                // What has begun is not cut off: its message would come again, and without an id of its own be a second job.
+                return await submitter.SubmitAsync(submission, origin, CancellationToken.None);
+            }
+            catch (Exception exception) when (exception is ProblemException problem ? CanWait(problem) : exception is not OperationCanceledException)
+            {
+                LogWaiting(logger, exception.Message, pause.TotalSeconds);
+                await Task.Delay(pause, time, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>Keeps the message where it can be looked at and replayed. Without the table it is in the broker's queue all the same.</summary>
+    private async Task KeepAsync(SubmissionMessage message, Problem problem, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var kept = new UnprocessableMessage($"um_{Ulid.NewUlid(time.GetUtcNow())}", Tenant(message), time.GetUtcNow(), problem.Code, problem.Message, message.Body.ToArray())
+            {
+                ContentType = message.ContentType,
+                Headers = message.Headers,
+            };
+            await unprocessable.AddAsync(kept, cancellationToken);
+        }
+        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            LogNotKept(logger, exception.Message);
+        }
+    }
+
+    /// <summary>A part that is away is waited for. A tenant beyond its limits is refused: waiting here it would hold up the others; its message is kept as unprocessable, to be replayed.</summary>
+    private static bool CanWait(ProblemException exception) => exception.IsTransient && exception.Problem.Code is not (ProblemCodes.QuotaExceeded or ProblemCodes.RateLimited);
+
+    private static string Tenant(SubmissionMessage message) => message.Header(BusNames.TenantHeader) is { Length: > 0 } tenant ? tenant : DefaultTenant;
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A submission on the bus was refused: {Code}: {Reason}")]
+    private static partial void LogRefused(ILogger logger, string code, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A submission waits for the database ({Reason}); next try in {Seconds} s")]
+    private static partial void LogWaiting(ILogger logger, string reason, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "An unprocessable message is in the queue only, not in the table ({Reason})")]
+    private static partial void LogNotKept(ILogger logger, string reason);
+}
