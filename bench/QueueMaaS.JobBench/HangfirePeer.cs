@@ -16,8 +16,8 @@ internal sealed class HangfirePeer : IDisposable
 
     public HangfirePeer(string postgreSql)
     {
-        // Workers that find a job look for the next one at once, and this often where there is none.
-        var options = new PostgreSqlStorageOptions { QueuePollInterval = TimeSpan.FromMilliseconds(200), PrepareSchemaIfNecessary = true };
+        // Workers that find a job look for the next one at once, and this often where there is none: more often, they would take from the others in their turns.
+        var options = new PostgreSqlStorageOptions { QueuePollInterval = TimeSpan.FromMilliseconds(500), PrepareSchemaIfNecessary = true };
         var pool = new NpgsqlConnectionStringBuilder(postgreSql) { MaxPoolSize = 100 };
         _storage = new PostgreSqlStorage(new NpgsqlConnectionFactory(pool.ConnectionString, options), options);
         _server = new BackgroundJobServer(new BackgroundJobServerOptions { WorkerCount = 20, ShutdownTimeout = TimeSpan.FromSeconds(5) }, _storage);

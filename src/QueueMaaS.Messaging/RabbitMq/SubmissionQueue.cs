@@ -22,11 +22,18 @@ internal sealed partial class SubmissionQueue(
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
     private volatile bool _consumes;
+    private volatile bool _hasConsumed;
     private int _underWay;
 
-    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) => Task.FromResult(_consumes
-        ? HealthCheckResult.Healthy("Submissions are taken from the bus")
-        : HealthCheckResult.Unhealthy("No submissions are taken from the bus: they wait in RabbitMQ, and are taken once it answers again."));
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
+    {
+        if (_consumes)
+            return Task.FromResult(HealthCheckResult.Healthy("Submissions are taken from the bus"));
+        // Before the first time, producers may not even have an exchange to publish to.
+        return Task.FromResult(_hasConsumed
+            ? HealthCheckResult.Degraded("No submissions are taken from the bus: they wait in RabbitMQ, and are taken once it answers again.")
+            : HealthCheckResult.Unhealthy("No submissions are taken from the bus yet."));
+    }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -78,7 +85,7 @@ internal sealed partial class SubmissionQueue(
         consumer.ShutdownAsync += (_, _) => LoseAsync();
         var acknowledging = acknowledgements.RunAsync();
         var tag = await channel.BasicConsumeAsync(BusNames.SubmitExchange, autoAck: false, consumer, stoppingToken);
-        _consumes = true;
+        _consumes = _hasConsumed = true;
         started();
         try
         {
