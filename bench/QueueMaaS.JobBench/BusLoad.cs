@@ -15,14 +15,13 @@ internal sealed class BusLoad : IAsyncDisposable
     private readonly ConcurrentDictionary<string, TaskCompletionSource> _waiting = new(StringComparer.Ordinal);
     private readonly IConnection _connection;
     private readonly IChannel[] _channels;
-
     private readonly IChannel _confirmed;
 
     private BusLoad(IConnection connection, IChannel[] channels, IChannel confirmed)
     {
-        _confirmed = confirmed;
         _connection = connection;
         _channels = channels;
+        _confirmed = confirmed;
     }
 
     public int Failed { get; private set; }

@@ -15,7 +15,7 @@ internal static class PeersBench
         await using var service = await Service.StartAsync(NoOp.Install);
         await using var load = await BusLoad.ConnectAsync(service.RabbitMq);
         using var hangfire = new HangfirePeer(service.PostgreSql);
-        // Until the runtime has compiled what is used most; the same time for both.
+        // Until the runtime has compiled what is used most; about the same time for both.
         await load.RunAsync(3 * jobs, Callers, NoOp.Body);
         await hangfire.RunAsync(jobs / 5);
         var (ours, theirs, celery) = (new List<double>(), new List<double>(), new List<double>());
