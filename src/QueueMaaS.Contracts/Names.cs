@@ -70,6 +70,8 @@ public static class BusNames
     public const string CodeHeader = "queuemaas-code";
     /// <summary>Header of a submission: whose job it is, where the service has several tenants. Default <c>default</c>.</summary>
     public const string TenantHeader = "queuemaas-tenant";
+    /// <summary>Header of an unprocessable message: how many of its own headers are left out, where they are together larger than 64 KiB. <c>GET /v1/dead-letters/{id}</c> shows them all.</summary>
+    public const string HeadersLeftOutHeader = "queuemaas-headers-left-out";
     /// <summary>Header of an unprocessable message: the problem's message.</summary>
     public const string ReasonHeader = "queuemaas-reason";
 }

@@ -1,6 +1,7 @@
 using MassTransit;
 using MassTransit.Middleware;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Settings;
@@ -27,7 +28,13 @@ public static class MessagingServices
         services.AddMassTransit(bus =>
         {
             // MassTransit's own check: whether this process's consumers run.
-            bus.ConfigureHealthCheckOptions(health => health.Name = "bus");
+            bus.ConfigureHealthCheckOptions(health =>
+            {
+                health.Name = "bus";
+                // The API accepts jobs without the bus, and must not be taken out of service with it.
+                if (roles.TakesSubmissions)
+                    health.MinimalFailureStatus = HealthStatus.Degraded;
+            });
             bus.AddConsumer<SubmitJobConsumer>();
             bus.AddConsumer<WorkConsumer>();
             if (options.RabbitMq is { } address)
@@ -78,6 +85,8 @@ public static class MessagingServices
         if (options.RabbitMq is not null)
         {
             services.AddSingleton(provider => new RabbitConnection(options, provider.GetRequiredService<ServerTrust>()));
+            // One for the whole life of the process: it remembers whether the broker ever answered.
+            services.AddSingleton<BrokerHealth>();
             services.AddHealthChecks().AddCheck<BrokerHealth>("broker");
             services.AddSingleton<RabbitPublisher>();
             services.AddSingleton<IDispatchQueue>(provider => provider.GetRequiredService<RabbitPublisher>());

@@ -7,6 +7,7 @@ namespace QueueMaaS.Messaging.RabbitMq;
 internal sealed class BrokerHealth(RabbitConnection connection) : IHealthCheck
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    private volatile bool _hasAnswered;
 
     public async Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
@@ -14,11 +15,15 @@ internal sealed class BrokerHealth(RabbitConnection connection) : IHealthCheck
         limit.CancelAfter(Patience);
         try
         {
-            return HealthCheckResult.Healthy(data: new Dictionary<string, object> { ["server"] = "RabbitMQ", ["version"] = await connection.ServerVersionAsync(limit.Token) });
+            var version = await connection.ServerVersionAsync(limit.Token);
+            _hasAnswered = true;
+            return HealthCheckResult.Healthy(data: new Dictionary<string, object> { ["server"] = "RabbitMQ", ["version"] = version });
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is BrokerUnreachableException or OperationInterruptedException or AlreadyClosedException or IOException or TimeoutException or OperationCanceledException)
         {
-            return HealthCheckResult.Unhealthy($"{connection.Refusal?.TrimEnd('.') ?? $"RabbitMQ at {connection.Authority} does not answer"}: jobs are accepted over HTTP and kept, and go to the workers once it is back. The connection is tried again at each publication and look.", exception);
+            var description = $"{connection.Refusal?.TrimEnd('.') ?? $"RabbitMQ at {connection.Authority} does not answer"}: jobs are accepted over HTTP and kept, and go to the workers once it is back. The connection is tried again at each publication and look.";
+            // A broker that was never reached may be a wrong address, which a roll-out has to stop at; one that went away must not take the API out of service with it.
+            return _hasAnswered ? HealthCheckResult.Degraded(description, exception) : HealthCheckResult.Unhealthy(description, exception);
         }
     }
 }

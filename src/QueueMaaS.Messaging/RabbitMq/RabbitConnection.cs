@@ -1,5 +1,7 @@
+using System.Globalization;
 using QueueMaaS.Jobs.Settings;
 using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 
 namespace QueueMaaS.Messaging.RabbitMq;
 
@@ -27,11 +29,32 @@ internal sealed class RabbitConnection(BusOptions options, ServerTrust trust) : 
     }
 
     /// <summary>Declares a queue of the service as MassTransit's endpoints declare theirs: RabbitMQ refuses one that is there in another form, and closes the channel.</summary>
-    public async Task DeclareQueueAsync(string queue, CancellationToken cancellationToken)
+    public Task DeclareQueueAsync(string queue, CancellationToken cancellationToken) => DeclareAsync(queue, [], cancellationToken);
+
+    /// <summary>
+    /// Declares a queue whose messages exist nowhere else. Since version 4, RabbitMQ drops a message of a quorum queue that came back 20 times, as it does when its consumer is killed
+    /// again and again (https://www.rabbitmq.com/docs/quorum-queues, "poison message handling"); here it must not.
+    /// </summary>
+    /// <returns>Whether every message stays. No, where the queue is there already in another form, as an earlier version of the service made it.</returns>
+    public async Task<bool> DeclareKeepingQueueAsync(string queue, CancellationToken cancellationToken)
     {
-        await using var channel = await OpenChannelAsync(cancellationToken);
-        var arguments = options.QueueType == "quorum" ? new Dictionary<string, object?> { ["x-queue-type"] = options.QueueType } : null;
-        await channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false, arguments, cancellationToken: cancellationToken);
+        // Version 3 has no such limit by itself, and takes a negative one for none at all.
+        if (options.QueueType != "quorum" || MajorVersion(await ServerVersionAsync(cancellationToken)) < 4)
+        {
+            await DeclareQueueAsync(queue, cancellationToken);
+            return true;
+        }
+
+        try
+        {
+            await DeclareAsync(queue, new() { ["x-delivery-limit"] = -1 }, cancellationToken);
+            return true;
+        }
+        catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.PreconditionFailed)
+        {
+            await DeclareQueueAsync(queue, cancellationToken);
+            return false;
+        }
     }
 
     /// <summary>Why the broker's certificate is refused; null where it is not.</summary>
@@ -53,6 +76,16 @@ internal sealed class RabbitConnection(BusOptions options, ServerTrust trust) : 
             await _connection.DisposeAsync();
         _opening.Dispose();
     }
+
+    private async Task DeclareAsync(string queue, Dictionary<string, object?> arguments, CancellationToken cancellationToken)
+    {
+        await using var channel = await OpenChannelAsync(cancellationToken);
+        if (options.QueueType == "quorum")
+            arguments["x-queue-type"] = options.QueueType;
+        await channel.QueueDeclareAsync(queue, durable: true, exclusive: false, autoDelete: false, arguments, cancellationToken: cancellationToken);
+    }
+
+    private static int MajorVersion(string version) => int.TryParse(version.Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var major) ? major : 0;
 
     private async Task<IConnection> ConnectAsync(CancellationToken cancellationToken)
     {

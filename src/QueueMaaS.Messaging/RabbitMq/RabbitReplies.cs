@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using QueueMaaS.Contracts;
 using QueueMaaS.Messaging.Submission;
@@ -26,6 +27,9 @@ internal sealed class RabbitReplies(RabbitChannel channel, TimeProvider time)
 
     private async Task PublishAsync(string queue, BasicProperties properties, byte[] body, CancellationToken cancellationToken)
     {
+        // AMQP knows no longer name, so there can be no such queue.
+        if (Encoding.UTF8.GetByteCount(queue) > byte.MaxValue)
+            return;
         try
         {
             await channel.PublishAsync(open => open.BasicPublishAsync("", queue, mandatory: false, properties, body, cancellationToken).AsTask(), cancellationToken);

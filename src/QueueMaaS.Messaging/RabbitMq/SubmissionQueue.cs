@@ -21,6 +21,10 @@ internal sealed partial class SubmissionQueue(
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan PatienceWhenStopping = TimeSpan.FromSeconds(5);
+
+    // A message that cannot be finished would come back at once, as fast as the broker can give it out.
+    private static readonly TimeSpan BeforeGivingBack = TimeSpan.FromSeconds(1);
     private volatile bool _consumes;
     private volatile bool _hasConsumed;
     private int _underWay;
@@ -117,9 +121,9 @@ internal sealed partial class SubmissionQueue(
     {
         try
         {
-            var reply = await intake.TakeAsync(message, cancellationToken);
+            var (reply, isKept) = await intake.TakeAsync(message, cancellationToken);
             if (reply.Problem is { } problem)
-                await unprocessable.KeepAsync(message, delivery.BasicProperties, problem, cancellationToken);
+                await PutAsideAsync(message, delivery.BasicProperties, problem, isKept, cancellationToken);
             await replies.SendAsync(message, delivery.BasicProperties, reply, cancellationToken);
             acknowledgements.Add(delivery.DeliveryTag);
         }
@@ -130,12 +134,21 @@ internal sealed partial class SubmissionQueue(
         catch (Exception exception)
         {
             LogNotTaken(logger, exception.Message);
+            await Task.Delay(BeforeGivingBack, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             acknowledgements.GiveBack(delivery.DeliveryTag);
         }
         finally
         {
             Interlocked.Decrement(ref _underWay);
         }
+    }
+
+    /// <summary>Once it is in the table, a process that stops still finishes: the message would come again, and be there twice.</summary>
+    private async Task PutAsideAsync(SubmissionMessage message, IReadOnlyBasicProperties came, Problem problem, bool isKept, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource();
+        await using var stopping = cancellationToken.Register(() => limit.CancelAfter(PatienceWhenStopping));
+        await unprocessable.KeepAsync(message, came, problem, isKept, limit.Token);
     }
 
     private static SubmissionMessage Read(BasicDeliverEventArgs delivery)
@@ -155,7 +168,8 @@ internal sealed partial class SubmissionQueue(
     private async Task DeclareAsync(IChannel channel, CancellationToken cancellationToken)
     {
         await channel.ExchangeDeclareAsync(BusNames.SubmitExchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: cancellationToken);
-        await connection.DeclareQueueAsync(BusNames.SubmitExchange, cancellationToken);
+        if (!await connection.DeclareKeepingQueueAsync(BusNames.SubmitExchange, cancellationToken))
+            LogLimited(logger, BusNames.SubmitExchange);
         await channel.QueueBindAsync(BusNames.SubmitExchange, BusNames.SubmitExchange, routingKey: "", cancellationToken: cancellationToken);
     }
 
@@ -173,6 +187,9 @@ internal sealed partial class SubmissionQueue(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Submissions on the bus are not taken ({Reason}); next try in {Seconds} s. They wait in the broker's queue")]
     private static partial void LogLost(ILogger logger, string reason, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The queue {Queue} was declared by an earlier version: from version 4 on RabbitMQ drops a message of it that comes back 20 times. Delete the queue while it is empty; it is declared again without that limit")]
+    private static partial void LogLimited(ILogger logger, string queue);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A submission could not be finished ({Reason}); the broker gives it out again")]
     private static partial void LogNotTaken(ILogger logger, string reason);

@@ -22,7 +22,8 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
     /// <summary>What the producer is told. A refused message's problem stands in the reply.</summary>
     /// <param name="message">The message.</param>
     /// <param name="cancellationToken">Gives up waiting for a database that is away; the message was not taken then.</param>
-    public async Task<SubmissionReply> TakeAsync(SubmissionMessage message, CancellationToken cancellationToken)
+    /// <returns>The reply, and whether what became of the message is in the database: a job, or a refused message.</returns>
+    public async Task<(SubmissionReply Reply, bool IsKept)> TakeAsync(SubmissionMessage message, CancellationToken cancellationToken)
     {
         var parent = message.Header("traceparent");
         using var activity = JobTelemetry.StartSubmission(parent);
@@ -35,7 +36,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
             // Below this span where spans are made, else below the producer's own.
             var outcome = await SubmitAsync(submission, new SubmissionOrigin(Tenant(message)) { TraceParent = activity?.Id ?? parent }, cancellationToken);
             activity?.SetTag("queuemaas.job_id", outcome.Job.Id);
-            return new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null);
+            return (new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null), IsKept: true);
         }
         catch (ProblemException exception) when (!CanWait(exception))
         {
@@ -43,8 +44,8 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
             JobTelemetry.RecordUnprocessable(problem.Code);
             activity?.SetStatus(ActivityStatusCode.Error, problem.Message).SetTag("error.type", problem.Code);
             LogRefused(logger, problem.Code, problem.Message);
-            await KeepAsync(message, problem, cancellationToken);
-            return new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, problem);
+            var isKept = await KeepAsync(message, problem, cancellationToken);
+            return (new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, problem), isKept);
         }
     }
 
@@ -66,7 +67,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
     }
 
     /// <summary>Keeps the message where it can be looked at and replayed. Without the table it is in the broker's queue all the same.</summary>
-    private async Task KeepAsync(SubmissionMessage message, Problem problem, CancellationToken cancellationToken)
+    private async Task<bool> KeepAsync(SubmissionMessage message, Problem problem, CancellationToken cancellationToken)
     {
         try
         {
@@ -76,10 +77,12 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
                 Headers = message.Headers,
             };
             await unprocessable.AddAsync(kept, cancellationToken);
+            return true;
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
         {
             LogNotKept(logger, exception.Message);
+            return false;
         }
     }
 

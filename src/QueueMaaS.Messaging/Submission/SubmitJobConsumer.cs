@@ -16,7 +16,7 @@ internal sealed class SubmitJobConsumer(SubmissionIntake intake) : IConsumer<Sub
         }
 
         var message = SubmissionMessage.From(context.ReceiveContext.GetBody(), headers, context.MessageId?.ToString(), context.ReceiveContext.ContentType?.MediaType);
-        var reply = await intake.TakeAsync(message, context.CancellationToken);
+        var (reply, _) = await intake.TakeAsync(message, context.CancellationToken);
         if (context.RequestId is not null)
             await context.RespondAsync(reply);
     }

@@ -5,6 +5,7 @@ using QueueMaaS.Behaviour.Tests.Setup;
 using QueueMaaS.Client;
 using QueueMaaS.Contracts;
 using RabbitMQ.Client;
+using RabbitMQ.Client.Exceptions;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -37,5 +38,88 @@ public sealed class SubmissionQueueCases : ProcessCases
         Requests.Values(await client.WaitAsync(submission.Id!, Cancel)).ShouldBe([10, 12]);
         var health = await http.GetFromJsonAsync<JsonElement>("health/ready", Cancel);
         health.GetProperty("checks").GetProperty("submissions").GetProperty("status").GetString().ShouldBe("healthy");
+    }
+
+    [Fact]
+    public async Task What_the_queue_of_unprocessable_messages_refuses_is_a_dead_letter_once_and_comes_no_more()
+    {
+        await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
+        await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Cancel);
+        await channel.QueueDeleteAsync(BusNames.UnprocessableQueue, cancellationToken: Cancel);
+        await channel.QueueDeclareAsync(
+            BusNames.UnprocessableQueue, durable: true, exclusive: false, autoDelete: false, new Dictionary<string, object?> { ["x-max-length"] = 1, ["x-overflow"] = "reject-publish" }, cancellationToken: Cancel);
+        try
+        {
+            var service = Start("api,inference");
+            using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
+            await service.WaitUntilReadyAsync(http);
+            foreach (var number in Enumerable.Range(0, 4))
+                await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, new BasicProperties(), Encoding.UTF8.GetBytes($"no job {number}"), Cancel);
+            string[] expected = ["no job 0", "no job 1", "no job 2", "no job 3"];
+            while ((await BodiesAsync(http)).Length < expected.Length)
+                await Task.Delay(50, Cancel);
+            await service.EndAsync();
+
+            // Nothing waits to come again, and nothing came twice.
+            (await channel.MessageCountAsync(BusNames.SubmitExchange, Cancel)).ShouldBe(0u);
+            var again = Start("api");
+            using var later = new HttpClient { BaseAddress = new Uri(again.Url) };
+            await again.WaitUntilReadyAsync(later);
+            (await BodiesAsync(later)).Order(StringComparer.Ordinal).ShouldBe(expected);
+        }
+        finally
+        {
+            await channel.QueueDeleteAsync(BusNames.UnprocessableQueue, cancellationToken: CancellationToken.None);
+        }
+    }
+
+    [Fact]
+    public async Task A_message_whose_headers_leave_no_room_for_the_reason_is_put_aside_without_some()
+    {
+        await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
+        await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Cancel);
+        await channel.QueueDeleteAsync(BusNames.UnprocessableQueue, cancellationToken: Cancel);
+        var service = Start("api,inference");
+        using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
+        await service.WaitUntilReadyAsync(http);
+
+        var large = new string('x', 130_000);
+        await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, new BasicProperties { Headers = new Dictionary<string, object?> { ["large"] = large, ["small"] = "stays" } }, "no job"u8.ToArray(), Cancel);
+
+        var headers = (await TakeAsync(connection, BusNames.UnprocessableQueue)).BasicProperties.Headers!;
+        headers.ShouldNotContainKey("large");
+        ((byte[])headers["small"]!).ShouldBe("stays"u8.ToArray());
+        headers.ShouldContainKey(BusNames.ReasonHeader);
+        headers[BusNames.HeadersLeftOutHeader].ShouldBe(1);
+        var id = (await http.GetFromJsonAsync<JsonElement>("v1/dead-letters?type=unprocessable", Cancel)).GetProperty("items").EnumerateArray().Single().GetProperty("id").GetString();
+        (await http.GetFromJsonAsync<JsonElement>($"v1/dead-letters/{id}", Cancel)).GetProperty("headers").GetProperty("large").GetString().ShouldBe(large);
+    }
+
+    private static async Task<string[]> BodiesAsync(HttpClient http)
+    {
+        var page = await http.GetFromJsonAsync<JsonElement>("v1/dead-letters?type=unprocessable", Cancel);
+        var bodies = new List<string>();
+        foreach (var letter in page.GetProperty("items").EnumerateArray())
+            bodies.Add((await http.GetFromJsonAsync<JsonElement>($"v1/dead-letters/{letter.GetProperty("id").GetString()}", Cancel)).GetProperty("body").GetString()!);
+        return [.. bodies];
+    }
+
+    private static async Task<BasicGetResult> TakeAsync(IConnection connection, string queue)
+    {
+        while (true)
+        {
+            await using var channel = await connection.CreateChannelAsync(cancellationToken: Cancel);
+            try
+            {
+                if (await channel.BasicGetAsync(queue, autoAck: true, Cancel) is { } message)
+                    return message;
+            }
+            catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
+            {
+                // It is made with the first message in it.
+            }
+
+            await Task.Delay(50, Cancel);
+        }
     }
 }
