@@ -19,6 +19,9 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
 
     public int Waiting => _waiting.Count;
 
+    /// <summary>Whether the broker held none of this lane's pointers at the last look.</summary>
+    public bool IsEmptyInBroker { get; set; }
+
     public void Add(JobPointer pointer, double weight, double cost)
     {
         // A pointer that waits already does not wait twice.

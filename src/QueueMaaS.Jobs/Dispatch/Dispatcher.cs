@@ -15,6 +15,9 @@ public interface IDispatchQueue
     /// <summary>Publishes one message that points at <paramref name="ids"/>, which share kind and priority class.</summary>
     Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken);
 
+    /// <summary>Whether no pointer waits in that queue, because workers took all of them or because it was lost. Never where the queue lives in this process.</summary>
+    Task<bool> IsEmptyAsync(JobKind kind, PriorityClass priority, CancellationToken cancellationToken);
+
     /// <summary>True where the queue lives in this process, so that nothing dispatched outlives it.</summary>
     bool IsInProcess { get; }
 }
@@ -35,8 +38,10 @@ public sealed partial class Dispatcher(
     IJobStore store, IDispatchQueue queue, DispatchInbox inbox, IJobSignals signals, TenantLimits tenants, PredictedCosts costs, IOptions<JobOptions> options, TimeProvider time, ILogger<Dispatcher> logger) : BackgroundService
 {
     private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LostAfter = TimeSpan.FromSeconds(5);
+    private const int MostDoublings = 6;
     private readonly Dictionary<(JobKind, PriorityClass), DispatchLane> _lanes = [];
-    private readonly ConcurrentDictionary<string, DispatchLane> _published = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Sent> _published = new(StringComparer.Ordinal);
     private volatile bool _blocked;
 
     public static PriorityClass ClassOf(int priority) => priority switch { <= 2 => PriorityClass.Low, >= 7 => PriorityClass.High, _ => PriorityClass.Normal };
@@ -73,9 +78,9 @@ public sealed partial class Dispatcher(
 
     private void Leave(string id)
     {
-        if (!_published.TryRemove(id, out var lane))
+        if (!_published.TryRemove(id, out var sent))
             return;
-        lane.Leave();
+        sent.Lane.Leave();
         if (_blocked)
             inbox.Ring();
     }
@@ -95,7 +100,7 @@ public sealed partial class Dispatcher(
             foreach (var id in ids)
             {
                 // One that is sent again is counted once.
-                if (_published.TryAdd(id, lane))
+                if (_published.TryAdd(id, new Sent(lane, time.GetTimestamp(), 1)))
                     lane.Enter();
             }
 
@@ -145,11 +150,37 @@ public sealed partial class Dispatcher(
             var queued = await store.StillQueuedAsync(published, stoppingToken);
             foreach (var id in published.Where(id => !queued.Contains(id)))
                 Leave(id);
+            foreach (var lane in _lanes.Values.Where(lane => lane.Waiting > 0))
+                await SendLostAsync(lane, stoppingToken);
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
             LogLookFailed(logger, exception.Message);
         }
+    }
+
+    /// <summary>
+    /// A queue that was deleted takes its pointers with it, and what was in it would count as being there, and hold up what waits, for ever. Between a worker's taking a pointer and its
+    /// claim nobody can see it either, so it has to be so twice, and each pointer is given more time with each time it was sent.
+    /// </summary>
+    private async Task SendLostAsync(DispatchLane lane, CancellationToken stoppingToken)
+    {
+        var wasEmpty = lane.IsEmptyInBroker;
+        lane.IsEmptyInBroker = await queue.IsEmptyAsync(lane.Kind, lane.Priority, stoppingToken);
+        if (!wasEmpty || !lane.IsEmptyInBroker)
+            return;
+        var lost = new List<string>();
+        foreach (var (id, sent) in _published)
+        {
+            if (sent.Lane == lane && time.GetElapsedTime(sent.At) > LostAfter * (1 << Math.Min(sent.Times - 1, MostDoublings)) && _published.TryUpdate(id, sent with { At = time.GetTimestamp(), Times = sent.Times + 1 }, sent))
+                lost.Add(id);
+        }
+
+        if (lost.Count == 0)
+            return;
+        LogSentAgain(logger, lost.Count, lane.Kind);
+        foreach (var ids in lost.Chunk(PackSize(lane.Kind)))
+            _ = PublishAsync(lane.Kind, lane.Priority, [.. ids], stoppingToken);
     }
 
     // Training, batch and chunk jobs are long: packed together, they would run one after the other on one worker.
@@ -158,6 +189,12 @@ public sealed partial class Dispatcher(
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not dispatch {Count} jobs ({Reason}); they stay in the table and will be dispatched again")]
     private static partial void LogDispatchFailed(ILogger logger, int count, string reason);
 
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The broker's queue is empty, and {Count} {Kind} jobs whose pointers were sent to it are not claimed; they are sent again")]
+    private static partial void LogSentAgain(ILogger logger, int count, JobKind kind);
+
     [LoggerMessage(Level = LogLevel.Warning, Message = "Could not look which jobs still wait ({Reason})")]
     private static partial void LogLookFailed(ILogger logger, string reason);
+
+    /// <summary>A pointer that is in the broker, as far as this process knows.</summary>
+    private sealed record Sent(DispatchLane Lane, long At, int Times);
 }

@@ -16,6 +16,8 @@ internal sealed class BusDispatchQueue(IBus bus) : IDispatchQueue
 {
     public bool IsInProcess => true;
 
+    public Task<bool> IsEmptyAsync(JobKind kind, PriorityClass priority, CancellationToken cancellationToken) => Task.FromResult(false);
+
     public async Task PublishAsync(JobKind kind, PriorityClass priority, IReadOnlyList<string> ids, CancellationToken cancellationToken)
     {
         var endpoint = await bus.GetSendEndpoint(new Uri($"exchange:{WorkQueues.Name(kind, priority)}"));

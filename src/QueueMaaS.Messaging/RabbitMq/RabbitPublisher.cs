@@ -50,6 +50,19 @@ internal sealed class RabbitPublisher(RabbitConnection connection) : IEventPubli
         Task SendAsync() => _packs.PublishAsync(channel => channel.BasicPublishAsync("", queue, mandatory: true, Pack, body, cancellationToken).AsTask(), cancellationToken);
     }
 
+    public async Task<bool> IsEmptyAsync(JobKind kind, PriorityClass priority, CancellationToken cancellationToken)
+    {
+        await using var channel = await connection.OpenChannelAsync(cancellationToken);
+        try
+        {
+            return await channel.MessageCountAsync(WorkQueues.Name(kind, priority), cancellationToken) == 0;
+        }
+        catch (OperationInterruptedException exception) when (exception.ShutdownReason?.ReplyCode == Constants.NotFound)
+        {
+            return true;
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _events.DisposeAsync();

@@ -46,6 +46,32 @@ public sealed class FirstWorkerCases : ProcessCases
         }
     }
 
+    [Fact]
+    public async Task Pointers_that_the_broker_lost_are_sent_again_though_no_more_may_lie_there()
+    {
+        await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
+        await using var channel = await connection.CreateChannelAsync(cancellationToken: Cancel);
+        await DeleteQueuesAsync(channel);
+        // Only the process that dispatched them can notice so early.
+        (string, string)[] settings = [("Jobs:DispatchWindow", "5"), ("Jobs:RedispatchAfter", "01:00:00")];
+        var api = Start("api,notify", settings);
+        using var http = new HttpClient { BaseAddress = new Uri(api.Url) };
+        await api.WaitUntilReadyAsync(http);
+        var client = new QueueMaaSClient(http);
+        await client.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        var jobs = new List<string>();
+        for (var i = 0; i < Jobs; i++)
+            jobs.Add((await client.SubmitAsync(Requests.Double(i, 1), cancellationToken: Cancel)).Id);
+        while (await channel.MessageCountAsync(Queue, Cancel) == 0)
+            await Task.Delay(50, Cancel);
+
+        await channel.QueueDeleteAsync(Queue, cancellationToken: Cancel);
+
+        Start("inference", settings);
+        foreach (var (i, id) in jobs.Index())
+            Requests.Values(await client.WaitAsync(id, Cancel))[0].ShouldBe(2 * i);
+    }
+
     private static async Task DeleteQueuesAsync(IChannel channel)
     {
         foreach (var queue in Enum.GetNames<JobKind>().SelectMany(kind => Enum.GetNames<PriorityClass>().Select(priority => $"queuemaas.work.{kind}.{priority}".ToLowerInvariant())).Concat([BusNames.SubmitExchange, BusNames.UnprocessableQueue]))
