@@ -12,6 +12,7 @@ namespace QueueMaaS.Api.Hosting;
 internal sealed partial class JobGauges : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
+    private const int RestAfterCount = 20;
     private readonly IJobStore _store;
     private readonly PredictedCosts _costs;
     private readonly TimeProvider _time;
@@ -39,9 +40,9 @@ internal sealed partial class JobGauges : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Every, _time);
-        do
+        while (!stoppingToken.IsCancellationRequested)
         {
+            var started = _time.GetTimestamp();
             try
             {
                 _counts = await _store.CountAsync(stoppingToken);
@@ -51,8 +52,11 @@ internal sealed partial class JobGauges : BackgroundService
             {
                 LogCountFailed(_logger, exception.Message);
             }
+
+            // Counting a million jobs takes the database a second: it must not do so all the time.
+            var rest = _time.GetElapsedTime(started) * RestAfterCount;
+            await Task.Delay(rest > Every ? rest : Every, _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
     }
 
     private static IEnumerable<Measurement<double>> ByKind(Func<JobKind, double> read) =>

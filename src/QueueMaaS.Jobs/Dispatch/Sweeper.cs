@@ -14,8 +14,12 @@ public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, D
 {
     private const int Group = 1000;
     private const int MostGroups = 20;
+
+    // Looked through at each sweep; a million jobs that wait are all looked at within two minutes.
+    private const int WindowSize = 10_000;
     private static readonly TimeSpan FollowUpEvery = TimeSpan.FromSeconds(10);
     private long _followedUp;
+    private DateTimeOffset _from = DateTimeOffset.UnixEpoch;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -45,9 +49,11 @@ public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, D
 
         foreach (var pointer in count.Queued)
             dispatch.Add(pointer);
+        var window = await store.WindowAsync(_from, WindowSize, cancellationToken);
+        _from = window.Until ?? DateTimeOffset.UnixEpoch;
         for (var groups = 0; groups < MostGroups; groups++)
         {
-            var lost = await store.TakeUndispatchedAsync(grace: 2 * options.Value.SweepEvery, options.Value.RedispatchAfter, Group, cancellationToken);
+            var lost = await store.TakeUndispatchedAsync(window, grace: 2 * options.Value.SweepEvery, options.Value.RedispatchAfter, Group, cancellationToken);
             foreach (var pointer in lost)
                 dispatch.Add(pointer);
             if (lost.Count < Group)

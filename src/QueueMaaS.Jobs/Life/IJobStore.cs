@@ -73,8 +73,11 @@ public interface IJobStore : IJobEvents
     /// <summary>Does again what a process that died may have left undone after a job's end: jobs that waited for it, groups it was the last of.</summary>
     Task FollowUpAsync(CancellationToken cancellationToken);
 
+    /// <summary>The times at which about <paramref name="size"/> queued jobs became due, from one on: so that looking through all that wait is done in steps of one size, however many there are.</summary>
+    Task<DueWindow> WindowAsync(DateTimeOffset from, int size, CancellationToken cancellationToken);
+
     /// <summary>Takes queued jobs that were never dispatched, or so long ago that their pointer may be lost, for being dispatched again: no other process gets them too.</summary>
-    Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken);
+    Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(DueWindow window, TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken);
 
     /// <summary>Those of the jobs that still wait for a worker.</summary>
     Task<IReadOnlySet<string>> StillQueuedAsync(IReadOnlyCollection<string> ids, CancellationToken cancellationToken);
@@ -206,3 +209,8 @@ public sealed record JobQuery(string Tenant)
 /// <param name="LeasesExpired">Attempts ended because their worker fell silent.</param>
 /// <param name="DeadlinesPassed">Jobs that expired.</param>
 public sealed record SweepCount(IReadOnlyList<JobPointer> Queued, int LeasesExpired, int DeadlinesPassed);
+
+/// <summary>Jobs that became due from one moment until before another.</summary>
+/// <param name="From">The first of them.</param>
+/// <param name="Until">Before this; null: to the last.</param>
+public sealed record DueWindow(DateTimeOffset From, DateTimeOffset? Until);

@@ -9,6 +9,9 @@ public sealed partial class JobStore : IQueueControl
 {
     private const int SweepLimit = 500;
 
+    // PostgreSQL keeps microseconds.
+    private static readonly TimeSpan ShortestTime = TimeSpan.FromMicroseconds(1);
+
     public Task PostponeDispatchAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) => _database.WriteAsync(async context =>
     {
         var free = await RowLocks.TakeAsync(context, ids, waits: false, cancellationToken);
@@ -59,11 +62,21 @@ public sealed partial class JobStore : IQueueControl
         return new SweepCount([], leases, deadlines);
     }
 
-    public Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken) =>
+    public Task<DueWindow> WindowAsync(DateTimeOffset from, int size, CancellationToken cancellationToken) => _database.ReadAsync(async context =>
+    {
+        var end = await context.Jobs.Where(job => job.State == JobState.Queued && job.DueAt >= from).OrderBy(job => job.DueAt).Skip(size).Select(job => (DateTimeOffset?)job.DueAt).FirstOrDefaultAsync(cancellationToken);
+        // More jobs than its size may have become due at one moment: then they are the window.
+        return new DueWindow(from, end == from ? from + ShortestTime : end);
+    }, cancellationToken);
+
+    public Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(DueWindow window, TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken) =>
         _database.WriteAsync<IReadOnlyList<JobPointer>>(async context =>
         {
             var now = _time.GetUtcNow();
-            var found = await Undispatched(context, now, grace, repeatAfter).OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt).Take(limit).Select(job => job.Id).ToListAsync(cancellationToken);
+            var lost = Undispatched(context, now, grace, repeatAfter).Where(job => job.DueAt >= window.From);
+            if (window.Until is { } until)
+                lost = lost.Where(job => job.DueAt < until);
+            var found = await lost.OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt).Take(limit).Select(job => job.Id).ToListAsync(cancellationToken);
             if (found.Count == 0)
                 return [];
             var free = await RowLocks.TakeAsync(context, found, waits: false, cancellationToken);
