@@ -53,7 +53,14 @@ public sealed class BacklogCases
         {
             context.Jobs.Add(new JobRecord
             {
-                Id = $"job-{number:00}", Tenant = "default", Kind = JobKind.Inference, State = JobState.Queued, Input = "{}", RequestHash = "", CreatedAt = at, DueAt = at,
+                Id = $"job-{number:00}",
+                Tenant = "default",
+                Kind = JobKind.Inference,
+                State = JobState.Queued,
+                Input = "{}",
+                RequestHash = "",
+                CreatedAt = at,
+                DueAt = at,
             });
         }
 
