@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace QueueMaaS.Contracts;
 
 /// <summary>How a request's image, row or text becomes the model's tensors, and how its outputs become labels, boxes or values.</summary>
@@ -22,9 +24,10 @@ public sealed record ModelPipeline
 /// <param name="Width">Pixels.</param>
 /// <param name="Height">Pixels.</param>
 /// <param name="Channels">3 (colour) or 1 (grey, ITU-R 601 luma).</param>
-/// <param name="Mean">Per channel in the order of <see cref="Order"/>, in units of the scaled values; default 0.</param>
-/// <param name="Deviation">Per channel in the order of <see cref="Order"/>, in units of the scaled values; default 1.</param>
-public sealed record ImagePreparation(int Width, int Height, int Channels, IReadOnlyList<double>? Mean = null, IReadOnlyList<double>? Deviation = null)
+/// <param name="Mean">One number, or one per channel in the order of <see cref="Order"/>, in units of the scaled values; default 0.</param>
+/// <param name="Deviation">One number, or one per channel in the order of <see cref="Order"/>, in units of the scaled values; default 1.</param>
+public sealed record ImagePreparation(
+    int Width, int Height, int Channels, [property: JsonConverter(typeof(NumberOrListConverter))] IReadOnlyList<double>? Mean = null, [property: JsonConverter(typeof(NumberOrListConverter))] IReadOnlyList<double>? Deviation = null)
 {
     /// <summary>The input that the image feeds. Default: the model's first.</summary>
     public string? Input { get; init; }
@@ -33,6 +36,7 @@ public sealed record ImagePreparation(int Width, int Height, int Channels, IRead
     /// <summary>Resize so that the shorter side has this many pixels, then cut <see cref="Width"/> × <see cref="Height"/> out of the middle (256 and then 224 × 224 is usual). At least the greater of the two. Default: none, and <see cref="Mode"/> decides. Takes the place of <see cref="Mode"/>.</summary>
     public int? Resize { get; init; }
     /// <summary>The colour around a <see cref="ResizeMode.Fit"/> image: one number or one per channel in the order red, green, blue, 0 to 255. Default 0 (black).</summary>
+    [JsonConverter(typeof(NumberOrListConverter))]
     public IReadOnlyList<double>? Fill { get; init; }
     /// <summary>How pixels between pixels are computed. Default <see cref="Interpolation.Bilinear"/>.</summary>
     public Interpolation Interpolation { get; init; }

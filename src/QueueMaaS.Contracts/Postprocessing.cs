@@ -70,8 +70,8 @@ public sealed record DetectionAnswer
     public string? Scores { get; init; }
     /// <summary>Separate: the output [N, M] with each box's class index.</summary>
     public string? Classes { get; init; }
-    /// <summary>How four numbers are a box. Default <see cref="BoxFormat.Xyxy"/>.</summary>
-    public BoxFormat Format { get; init; }
+    /// <summary>How four numbers are a box. Default <see cref="BoxFormat.Xyxy"/> where boxes have an output of their own, <see cref="BoxFormat.Cxcywh"/> where one output has everything, as YOLO's exports do.</summary>
+    public BoxFormat? Format { get; init; }
     /// <summary>True: coordinates are from 0 to 1 of the model's input. False: in its pixels. Default false.</summary>
     public bool Normalised { get; init; }
     /// <summary>Single output: the fifth number says how likely there is an object at all, and multiplies the class scores (YOLOv5). Default false (YOLOv8).</summary>

@@ -1,7 +1,10 @@
+using System.Globalization;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using QueueMaaS.Contracts;
 using QueueMaaS.OpenInference.Grpc;
 using QueueMaaS.OpenInference.Http;
 using QueueMaaS.OpenInference.Protocol;
@@ -11,6 +14,8 @@ namespace QueueMaaS.OpenInference;
 /// <summary>The Open Inference Protocol over HTTP and gRPC, through the same batcher as the jobs.</summary>
 public static class OpenInferenceServices
 {
+    private const string GrpcServiceName = "inference.GRPCInferenceService";
+
     /// <summary>For processes with the inference role: they compute where they are asked, without a queue between.</summary>
     public static IServiceCollection AddOpenInference(this IServiceCollection services)
     {
@@ -31,5 +36,15 @@ public static class OpenInferenceServices
     {
         app.MapProtocolRoutes();
         app.MapGrpcService<InferenceService>();
+        // Methods of Triton's that are not served: its clients read a status in gRPC's own form only.
+        app.MapPost($"/{GrpcServiceName}/{{method}}", NotServed).WithMetadata(new OpenToAllAttribute()).ExcludeFromDescription();
+    }
+
+    private static Task NotServed(HttpContext http)
+    {
+        http.Response.ContentType = "application/grpc";
+        http.Response.Headers["grpc-status"] = ((int)global::Grpc.Core.StatusCode.Unimplemented).ToString(CultureInfo.InvariantCulture);
+        http.Response.Headers["grpc-message"] = Uri.EscapeDataString($"'{http.Request.RouteValues["method"]}' is not served. Models are managed over HTTP, under /v1/models.");
+        return Task.CompletedTask;
     }
 }

@@ -19,6 +19,8 @@ internal static class AliasRoutes
         var pointed = new ModelAlias(name, alias, target.Version) { Share = target.Share };
         if (target.Share is { } share)
             await CheckShareAsync(caller, pointed, share, models, cancellationToken);
+        else if (alias == Production)
+            await CheckSharersAsync(caller, pointed, models, cancellationToken);
         return await models.SetAliasAsync(caller.Tenant, pointed, cancellationToken) ? pointed : throw NoVersion(name, target.Version);
     }
 
@@ -51,6 +53,23 @@ internal static class AliasRoutes
             throw new ProblemException(
                 ProblemCodes.InvalidValue,
                 $"`{alias.Name}@{alias.Version}` takes other inputs than the production version {production.Version}, so requests meant for that would fail. Give it no share, or make a model of another name of it.", ("path", "share"));
+        }
+    }
+
+    /// <summary>The other way round: those that take a part of the traffic must understand what will be meant for the new production version.</summary>
+    private static async Task CheckSharersAsync(Caller caller, ModelAlias production, IModelCatalog models, CancellationToken cancellationToken)
+    {
+        if (await models.FindAsync(caller.Tenant, new(production.Name, production.Version, Alias: null), cancellationToken) is not { } next)
+            return;
+        foreach (var other in (await models.AliasesAsync(caller.Tenant, production.Name, cancellationToken)).Where(static other => other.Share > 0 && other.Alias != Production))
+        {
+            if (await models.FindAsync(caller.Tenant, new(other.Name, other.Version, Alias: null), cancellationToken) is { } version && !TakesTheSame(next, version))
+            {
+                throw new ProblemException(
+                    ProblemCodes.InvalidValue,
+                    $"`{other.Alias}` has {other.Share} of the traffic of `{other.Name}` for version {other.Version}, which takes other inputs than version {production.Version}, so a part of the requests would fail. Point `{other.Alias}` at a version without a share, or take it away, first.",
+                    ("path", "version"), ("alias", other.Alias));
+            }
         }
     }
 

@@ -155,7 +155,7 @@ internal static class CatalogRoutes
     internal static void RequireName(string name, string what)
     {
         if (!Identifiers.IsName(name))
-            throw new ProblemException(ProblemCodes.InvalidValue, $"`{name}` is not a {what} name: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("name", name));
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`{name}` cannot be the name of a {what}: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("name", name));
     }
 
     /// <summary>The upload's own limit is counted while it is stored; the server's general one would cut it off first.</summary>

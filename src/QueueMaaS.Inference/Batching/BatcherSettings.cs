@@ -32,5 +32,8 @@ public sealed record BatcherSettings
     /// <summary>True: an answer with NaN or infinite numbers fails its request. Default false.</summary>
     public bool RejectNonFinite { get; init; }
 
-    internal BatchQueueLimits Limits => new(MaxBatchSize, MaxQueueDelay, MaxQueueRows) { PreferredSizes = PreferredBatchSizes, MaxBytes = MaxQueueBytes };
+    /// <summary>A timer of a busy machine rings late, and an entry that is let go at the last moment misses its deadline on an idle server.</summary>
+    internal static readonly TimeSpan DeadlineLead = TimeSpan.FromMilliseconds(20);
+
+    internal BatchQueueLimits Limits => new(MaxBatchSize, MaxQueueDelay, MaxQueueRows) { PreferredSizes = PreferredBatchSizes, MaxBytes = MaxQueueBytes, DeadlineLead = DeadlineLead };
 }

@@ -253,7 +253,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
             return;
         lock (_gate)
         {
-            var lead = TimeSpan.FromMilliseconds(1) + (_costs.Predict("", _tuner.BatchSize) ?? TimeSpan.Zero);
+            var lead = BatcherSettings.DeadlineLead + (_costs.Predict("", _tuner.BatchSize) ?? TimeSpan.Zero);
             _queue.Limits = _settings.Limits with { MaxBatchSize = _tuner.BatchSize, MaxQueueDelay = _tuner.Delay, DeadlineLead = lead };
         }
     }

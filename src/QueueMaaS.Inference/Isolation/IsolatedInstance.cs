@@ -46,13 +46,15 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
 
     private TensorBuffer[] RunOnce(IReadOnlyList<BatchMember> members, CancellationToken stop)
     {
+        if (_connection is { } old && model.IsRetired(old.Process))
+            Leave(old);
         var connection = _connection ??= Connect();
         connection.Begin();
         _watch.Begin(model.Guard.Limit, () => Stop(connection));
         try
         {
             using var registration = stop.UnsafeRegister(static c => ((ModelConnection)c!).Stop(), connection);
-            if (Exchange(connection.Frames, members) is { } outputs)
+            if (Exchange(connection, members) is { } outputs)
             {
                 model.Guard.Ended();
                 return outputs;
@@ -81,8 +83,9 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
     }
 
     /// <summary>The outputs; null where the run was stopped.</summary>
-    private TensorBuffer[]? Exchange(TensorFrames frames, IReadOnlyList<BatchMember> members)
+    private TensorBuffer[]? Exchange(ModelConnection connection, IReadOnlyList<BatchMember> members)
     {
+        var frames = connection.Frames;
         frames.WriteRun(members);
         switch (frames.ReadKind())
         {
@@ -95,7 +98,11 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
                 var text = frames.ReadText();
                 var failure = new ProblemException(problem);
                 if (problem.Code == ProblemCodes.OutOfMemory)
+                {
                     Remember(failure);
+                    model.Retire(connection.Process);
+                }
+
                 throw members.Count == 1 ? failure : new BatchRunException(text, failure);
             case var kind:
                 throw new InvalidDataException($"A process sends no frame of kind {kind}.");
@@ -124,8 +131,7 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
     private Exception Lost(ModelConnection connection, Exception cause, CancellationToken stop)
     {
         var tookTooLong = _watch.End();
-        _connection = null;
-        connection.Dispose();
+        Leave(connection);
         if (stop.IsCancellationRequested)
             return new OperationCanceledException("Nobody waits for this run any more.", cause, stop);
         if (tookTooLong)
@@ -134,6 +140,12 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
             connection.Process.Kill();
         model.Ended(connection.Process);
         return new ProcessLostException(cause);
+    }
+
+    private void Leave(ModelConnection connection)
+    {
+        _connection = null;
+        connection.Dispose();
     }
 
     private ProblemException Remember(ProblemException exception)

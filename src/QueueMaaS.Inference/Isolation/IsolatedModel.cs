@@ -15,7 +15,9 @@ internal sealed class IsolatedModel : IOnnxModel
     private readonly Func<ModelProcess> _start;
     private readonly Action<string> _ended;
     private readonly long _mostBytes;
+    private readonly Dictionary<ModelProcess, int> _retired = [];
     private ModelProcess _process;
+    private int _open;
     private int _connections;
     private bool _disposed;
 
@@ -75,26 +77,76 @@ internal sealed class IsolatedModel : IOnnxModel
                 Replace();
             try
             {
-                return new(_process, _connections++, new TensorFrames(_process.Connect(), _mostBytes));
+                return Open();
             }
             catch (SocketException)
             {
                 // It is just ending.
                 Replace();
-                return new(_process, _connections++, new TensorFrames(_process.Connect(), _mostBytes));
+                return Open();
             }
+        }
+    }
+
+    /// <summary>
+    /// Gives a process no new runs: one whose memory did not suffice keeps what it had asked the system for, and would fail at what others send it. It ends with its last connection.
+    /// </summary>
+    /// <exception cref="ProblemException">As <see cref="ModelProcess.Start"/>.</exception>
+    public void Retire(ModelProcess process)
+    {
+        lock (_gate)
+        {
+            if (_disposed || _process != process)
+                return;
+            var next = _start();
+            _retired[process] = _open;
+            (_process, _connections, _open) = (next, 0, 0);
+        }
+    }
+
+    /// <summary>Whether a process takes no new runs.</summary>
+    public bool IsRetired(ModelProcess process)
+    {
+        lock (_gate)
+            return _process != process;
+    }
+
+    /// <summary>A connection was closed.</summary>
+    public void Left(ModelProcess process)
+    {
+        lock (_gate)
+        {
+            if (_process == process)
+                _open--;
+            else if (_retired.TryGetValue(process, out var open) && (_retired[process] = open - 1) <= 0)
+                End(process);
         }
     }
 
     /// <summary>Says that a process ended that should not have.</summary>
     public void Ended(ModelProcess process) => _ended(process.DescribeEnd());
 
+    private ModelConnection Open()
+    {
+        var connection = new ModelConnection(this, _process, _connections, new TensorFrames(_process.Connect(), _mostBytes));
+        _connections++;
+        _open++;
+        return connection;
+    }
+
     private void Replace()
     {
         _process.Kill();
         _process.Dispose();
         _process = _start();
-        _connections = 0;
+        (_connections, _open) = (0, 0);
+    }
+
+    private void End(ModelProcess process)
+    {
+        _retired.Remove(process);
+        process.Kill();
+        process.Dispose();
     }
 
     /// <inheritdoc/>
@@ -103,13 +155,15 @@ internal sealed class IsolatedModel : IOnnxModel
         lock (_gate)
         {
             _disposed = true;
+            foreach (var process in _retired.Keys.ToArray())
+                End(process);
             _process.Dispose();
         }
     }
 }
 
 /// <summary>An instance's connection to the process.</summary>
-internal sealed class ModelConnection(ModelProcess process, int instance, TensorFrames frames) : IDisposable
+internal sealed class ModelConnection(IsolatedModel model, ModelProcess process, int instance, TensorFrames frames) : IDisposable
 {
     private long _run;
 
@@ -123,5 +177,9 @@ internal sealed class ModelConnection(ModelProcess process, int instance, Tensor
     /// <summary>Asks the run to stop.</summary>
     public void Stop() => process.Stop(instance, Interlocked.Read(ref _run));
 
-    public void Dispose() => frames.Dispose();
+    public void Dispose()
+    {
+        frames.Dispose();
+        model.Left(process);
+    }
 }

@@ -77,6 +77,6 @@ internal static class BatchInvariance
 
         return greatest <= tolerance
             ? new(true, "A row gets the same answer alone and in batches.", greatest, sizes)
-            : new(false, $"Rows influence each other: the same row alone and in a batch differ by {greatest:g3}, more than {tolerance:g3}. So each request is computed by itself; `batching.ignoreBatchCheck` overrules this.", greatest, sizes);
+            : new(false, $"Rows influence each other: the same row alone and in a batch differ by {TensorDifference.Describe(greatest)}, more than {tolerance:g3}. So each request is computed by itself; `batching.ignoreBatchCheck` overrules this.", TensorDifference.Finite(greatest), sizes);
     }
 }

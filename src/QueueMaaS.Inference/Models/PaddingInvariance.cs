@@ -42,6 +42,6 @@ internal static class PaddingInvariance
             return new(false, "Padding could not be tried on made-up rows, so nothing is padded; `batching.ignoreBatchCheck` overrules this.");
         return greatest <= tolerance
             ? new(true, "A row gets the same answer padded and unpadded.", greatest, tried)
-            : new(false, $"Padding changes answers: the same row padded and unpadded differ by {greatest:g3}, more than {tolerance:g3}. So nothing is padded; name the mask and the outputs that have the axis, or overrule this with `batching.ignoreBatchCheck`.", greatest, tried);
+            : new(false, $"Padding changes answers: the same row padded and unpadded differ by {TensorDifference.Describe(greatest)}, more than {tolerance:g3}. So nothing is padded; name the mask and the outputs that have the axis, or overrule this with `batching.ignoreBatchCheck`.", TensorDifference.Finite(greatest), tried);
     }
 }

@@ -35,6 +35,12 @@ internal static class TensorDifference
         return greatest;
     }
 
+    /// <summary>A difference as a number of a card; null where there is none: one of the two is no number or infinite, or they have other shapes.</summary>
+    public static double? Finite(double difference) => double.IsFinite(difference) ? difference : null;
+
+    /// <summary>A difference within a sentence.</summary>
+    public static string Describe(double difference) => double.IsFinite(difference) ? $"{difference:g3}" : "infinity (only one of them is a number, or their shapes differ)";
+
     private static double Value(TensorBuffer tensor, int at) => tensor.Datatype.Name switch
     {
         Datatypes.Fp32 => MemoryMarshal.Cast<byte, float>(tensor.Bytes.Span)[at],

@@ -3,7 +3,7 @@ using QueueMaaS.Onnx;
 namespace QueueMaaS.Inference.Models;
 
 /// <summary>
-/// Finds what lets a request decide how long a graph computes or how large its tensors grow: loops, and sizes that come from the values of an input rather than from its shape. Without them a model's time and memory follow from the size of its request,
+/// Finds what lets a request end the process, or decide how long a graph computes or how large its tensors grow: divisions of whole numbers, loops, and sizes that come from the values of an input rather than from its shape. Without them a model's time and memory follow from the size of its request,
 /// which is limited. What is followed is the way of values from the graph's inputs through its nodes; the values themselves are not looked at, so that a harmless model may be found. An operator that takes a size and is not listed here would be missed.
 /// </summary>
 internal static class ValueDependence
@@ -40,28 +40,33 @@ internal static class ValueDependence
         foreach (var function in model.Functions)
         {
             // Nothing is known of where it is called, so all that it is given may be a request's.
-            if (Find(function.Node, new(function.Input, StringComparer.Ordinal)) is { } found)
+            if (Find(function.Node, new(function.Input, StringComparer.Ordinal), new ElementTypes()) is { } found)
                 return found;
         }
 
-        return Find(model.Graph, []);
+        return Find(model.Graph, [], new ElementTypes());
     }
 
-    private static string? Find(GraphProto graph, HashSet<string> outer)
+    private static string? Find(GraphProto graph, HashSet<string> outer, ElementTypes types)
     {
+        types.Add(graph);
         var values = new HashSet<string>(outer, StringComparer.Ordinal);
         var weights = graph.Initializer.Select(static weight => weight.Name).ToHashSet(StringComparer.Ordinal);
         values.ExceptWith(weights);
         values.UnionWith(graph.Input.Select(static input => input.Name).Where(name => !weights.Contains(name)));
-        return Find(graph.Node, values);
+        return Find(graph.Node, values, types);
     }
 
     /// <param name="nodes">In an order in which each comes after what it reads, as the format asks for.</param>
     /// <param name="values">Tensors whose values may be the request's.</param>
-    private static string? Find(IEnumerable<NodeProto> nodes, HashSet<string> values)
+    /// <param name="types">What is known of the tensors so far.</param>
+    private static string? Find(IEnumerable<NodeProto> nodes, HashSet<string> values, ElementTypes types)
     {
         foreach (var node in nodes)
         {
+            if (node.OpType is "Div" or "Mod" && node.Input.Any(values.Contains) && types.MayTrap(node))
+                return $"it divides whole numbers of a request ({Name(node)}), and the least of them by −1 ends the process";
+            types.Infer(node);
             if (Loops.Contains(node.OpType))
                 return $"it has a loop ({Name(node)}), which may run for as long as it likes";
             if (Sizes.TryGetValue(node.OpType, out var sizes) && sizes.FirstOrDefault(at => at < node.Input.Count && values.Contains(node.Input[at]), -1) is var at and >= 0)
@@ -69,7 +74,7 @@ internal static class ValueDependence
             var inner = node.Attribute.SelectMany(static a => a.G is null ? a.Graphs.AsEnumerable() : [a.G, .. a.Graphs]).ToArray();
             foreach (var graph in inner)
             {
-                if (Find(graph, values) is { } found)
+                if (Find(graph, values, types) is { } found)
                     return found;
             }
 

@@ -32,10 +32,15 @@ public static class BatchingCheck
         ArgumentNullException.ThrowIfNull(signature);
         if (settings.Ragged is not { } ragged)
             return;
-        if (ragged.Inputs.Count == 0)
+        // JSON's null is let through where a list or an entry of it must be.
+        if (ragged.Inputs is not { Count: > 0 } inputs || inputs.Any(static input => input is null))
             throw Ragged("inputs", "names no input; name those with the axis whose length differs.");
-        foreach (var input in ragged.Inputs)
+        foreach (var input in inputs)
             RequireAxis("inputs", signature.Inputs, input.Name, input.Axis);
+        if (inputs.GroupBy(static input => input.Name, StringComparer.Ordinal).FirstOrDefault(static same => same.Count() > 1) is { } twice)
+            throw Ragged("inputs", $"names '{twice.Key}' more than once.");
+        if (ragged.Outputs?.Any(static output => output is null) == true)
+            throw Ragged("outputs", "has an entry that names no output.");
         if (ragged.Mask is { } mask)
         {
             RequireAxis("mask", signature.Inputs, mask.Name, mask.Axis);
@@ -48,7 +53,7 @@ public static class BatchingCheck
         foreach (var output in ragged.Outputs ?? [])
             RequireAxis("outputs", signature.Outputs, output.Name, output.Axis);
         var lengths = ragged.Lengths;
-        if (lengths.Count is < 1 or > 64 || lengths[0] < 1 || lengths[^1] > 1_000_000 || lengths.Zip(lengths.Skip(1)).Any(pair => pair.First >= pair.Second))
+        if (lengths is null || lengths.Count is < 1 or > 64 || lengths[0] < 1 || lengths[^1] > 1_000_000 || lengths.Zip(lengths.Skip(1)).Any(pair => pair.First >= pair.Second))
             throw Ragged("lengths", "must be 1 to 64 ascending numbers from 1 to 1,000,000.");
     }
 

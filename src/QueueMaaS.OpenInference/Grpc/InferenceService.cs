@@ -131,6 +131,9 @@ internal sealed class InferenceService(ServedModels models, HealthCheckService h
         answer.Parameters["closed_because"] = new() { StringParam = response.Receipt.ClosedBecause };
         answer.Parameters["queued_ms"] = new() { DoubleParam = response.Receipt.QueuedMs };
         answer.Parameters["compute_ms"] = new() { DoubleParam = response.Receipt.ComputeMs };
+        answer.Parameters["shared"] = new() { BoolParam = response.Receipt.Shared };
+        answer.Parameters["cached"] = new() { BoolParam = response.Receipt.Cached };
+        answer.Parameters["model_hash"] = new() { StringParam = model.Artifact ?? "" };
         foreach (var (tensor, _) in ServedModels.Select(model, request, response))
         {
             answer.Outputs.Add(new ModelInferResponse.Types.InferOutputTensor { Name = tensor.Name, Datatype = tensor.Datatype.Name, Shape = { tensor.Shape } });

@@ -53,6 +53,9 @@ internal static class InferResponse
         json.WriteString("closed_because", receipt.ClosedBecause);
         json.WriteNumber("queued_ms", receipt.QueuedMs);
         json.WriteNumber("compute_ms", receipt.ComputeMs);
+        json.WriteBoolean("shared", receipt.Shared);
+        json.WriteBoolean("cached", receipt.Cached);
+        json.WriteString("model_hash", model.Artifact);
         json.WriteEndObject();
         json.WriteStartArray("outputs");
         foreach (var (tensor, binary) in outputs)

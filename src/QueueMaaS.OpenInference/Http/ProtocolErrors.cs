@@ -39,7 +39,8 @@ internal sealed partial class ProtocolErrors(ILogger<ProtocolErrors> logger) : I
 
     private static IResult Answer(HttpContext http, Problem problem)
     {
-        var status = ProblemStatus.Of(problem.Code);
+        // Too late is nobody's mistake: gateways try such a request again elsewhere.
+        var status = problem.Code == ProblemCodes.DeadlineExceeded ? StatusCodes.Status503ServiceUnavailable : ProblemStatus.Of(problem.Code);
         if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)
             http.Response.Headers.RetryAfter = "1";
         // The protocol knows 400 for everything that is wrong with a request.

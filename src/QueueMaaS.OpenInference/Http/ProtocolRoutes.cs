@@ -23,6 +23,7 @@ internal static class ProtocolRoutes
         v2.MapGet("health/ready", ReadyAsync).WithMetadata(new OpenToAllAttribute()).WithSummary("Whether requests can be served");
         v2.MapPost("repository/index", IndexAsync).WithSummary("List models");
         v2.MapGet("models/stats", (HttpContext http, ServedModels models) => ReadStatisticsAsync(null, null, models, http)).WithSummary("Statistics of all models");
+        v2.Map("{**path}", NotServed).ExcludeFromDescription();
         foreach (var model in (string[])["models/{name}", "models/{name}/versions/{version}"])
         {
             v2.MapGet(model, MetadataAsync).WithSummary("A model's inputs and outputs");
@@ -32,6 +33,10 @@ internal static class ProtocolRoutes
             v2.MapPost($"{model}/infer", InferAsync).Accepts<Stream>("application/json", "application/octet-stream", "*/*").WithMetadata(new RequiresScopeAttribute(AccessScopes.Submit)).WithSummary("Compute, in a batch with others").WithDescription("JSON, or JSON and binary tensors behind it with the header `Inference-Header-Content-Length`. See docs/open-inference.md.");
         }
     }
+
+    /// <summary>Clients of the protocol read errors in its own form only, also for what is not there.</summary>
+    private static IResult NotServed(HttpContext http) => throw new ProblemException(
+        ProblemCodes.NotFound, $"`{http.Request.Method} {http.Request.Path}` is not served. There are server and model metadata, health, statistics, configuration, the repository's index and `POST /v2/models/{{name}}/infer`; models are managed under /v1/models.");
 
     private static async Task<IResult> InferAsync(string name, HttpContext http, ServedModels models, IOptions<OpenInferenceOptions> options)
     {

@@ -120,7 +120,7 @@ internal sealed class DetectionReader(DetectionAnswer settings, IReadOnlyList<st
     private Candidate ToCandidate((float A, float B, float C, float D) box, float score, int index)
     {
         var (a, b, c, d) = box;
-        var (left, top, right, bottom) = settings.Format switch
+        var (left, top, right, bottom) = (settings.Format ?? (settings.Layout == DetectionLayout.Separate ? BoxFormat.Xyxy : BoxFormat.Cxcywh)) switch
         {
             BoxFormat.Cxcywh => (a - c / 2, b - d / 2, a + c / 2, b + d / 2),
             BoxFormat.Xywh => (a, b, a + c, b + d),

@@ -25,10 +25,10 @@ internal static class ImagePipelineCheck
             return At("height", $"it is {image.Height}; give 1 to {MaxSide} pixels, and no more than {MaxPixels} in all.");
         if (image.Channels is not (1 or 3))
             return At("channels", $"it is {image.Channels}; give 3 (colour) or 1 (grey).");
-        if (image.Mean is { } mean && (mean.Count != image.Channels || !mean.All(double.IsFinite)))
-            return At("mean", $"it has {mean.Count} numbers; give one for each of the {image.Channels} channels.");
-        if (image.Deviation is { } deviation && (deviation.Count != image.Channels || !deviation.All(d => double.IsFinite(d) && d != 0)))
-            return At("deviation", $"give one number for each of the {image.Channels} channels, none of them 0.");
+        if (image.Mean is { } mean && ((mean.Count != 1 && mean.Count != image.Channels) || !mean.All(double.IsFinite)))
+            return At("mean", $"it has {mean.Count} numbers; give one, or one for each of the {image.Channels} channels.");
+        if (image.Deviation is { } deviation && ((deviation.Count != 1 && deviation.Count != image.Channels) || !deviation.All(d => double.IsFinite(d) && d != 0)))
+            return At("deviation", $"give one number, or one for each of the {image.Channels} channels, none of them 0.");
         if (image.Scale is { } scale && (!double.IsFinite(scale) || scale == 0))
             return At("scale", "give a number other than 0, such as 0.00392156862745098 (1/255) or 1.");
         if (image.Resize is { } shorter && (shorter < Math.Max(image.Width, image.Height) || shorter > MaxSide))

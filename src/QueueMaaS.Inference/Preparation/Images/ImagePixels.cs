@@ -28,12 +28,15 @@ internal sealed class ImagePixels
         var scale = preparation.Scale is { } given ? (float)given : whole ? 1 : 1f / 255f;
         for (var c = 0; c < preparation.Channels; c++)
         {
-            var mean = (float)(preparation.Mean?[c] ?? 0);
-            var deviation = (float)(preparation.Deviation?[c] ?? 1);
+            var mean = (float)(Of(preparation.Mean, c) ?? 0);
+            var deviation = (float)(Of(preparation.Deviation, c) ?? 1);
             for (var value = 0; value < Levels; value++)
                 _levels[c * Levels + value] = (value * scale - mean) / deviation;
         }
     }
+
+    /// <summary>A channel's own number, or the one for all.</summary>
+    private static double? Of(IReadOnlyList<double>? numbers, int channel) => numbers is null ? null : numbers[numbers.Count == 1 ? 0 : channel];
 
     /// <summary>Bytes of one image: channels × height × width.</summary>
     public int ImageBytes => _preparation.Channels * _preparation.Height * _preparation.Width;
