@@ -89,10 +89,21 @@ public sealed class ImagePipelineTests
         value.ShouldBe(datatype switch { Datatypes.UInt8 => 255, Datatypes.Int8 => 127, _ => 1 });
     }
 
+    [Fact]
+    public void Mean_deviation_and_fill_are_one_number_or_one_for_each_channel()
+    {
+        var signature = new ModelSignature([new("x", Datatypes.Fp32, [-1, 3, 2, 2])], [new("y", Datatypes.Fp32, [-1, 3])]);
+        var one = JsonSerializer.Deserialize<ImagePreparation>("""{"width":2,"height":2,"channels":3,"mean":0.5,"deviation":0.25,"mode":"fit","fill":128}""", QueueMaaSJson.Strict)!;
+        PipelineCheck.Check(signature, new() { Image = one });
+        (one.Mean!.Single(), one.Deviation!.Single(), one.Fill!.Single()).ShouldBe((0.5, 0.25, 128));
+        Encode(new(1, 2, 3, [0.5], [0.25]), Png(1, 2, (_, _) => SKColors.White)).ShouldBe([2f, 2, 2, 2, 2, 2], 1e-6);
+        JsonSerializer.Deserialize<ImagePreparation>(JsonSerializer.Serialize(one, QueueMaaSJson.Strict), QueueMaaSJson.Strict)!.Deviation.ShouldBe([0.25]);
+    }
+
     [Theory]
     [InlineData("""{"width":0,"height":2,"channels":3}""", "width")]
     [InlineData("""{"width":2,"height":2,"channels":2}""", "channels")]
-    [InlineData("""{"width":2,"height":2,"channels":3,"mean":[0]}""", "mean")]
+    [InlineData("""{"width":2,"height":2,"channels":3,"mean":[0,0]}""", "mean")]
     [InlineData("""{"width":2,"height":2,"channels":3,"deviation":[1,0,1]}""", "deviation")]
     [InlineData("""{"width":2,"height":2,"channels":3,"scale":0}""", "scale")]
     [InlineData("""{"width":2,"height":2,"channels":3,"resize":1}""", "resize")]

@@ -203,6 +203,78 @@ public sealed class IsolationTests : IAsyncLifetime
         ValueDependence.Find(Expanded(fromValues: true))!.ShouldContain("Expand");
     }
 
+    [Theory]
+    [InlineData("Div", DataType.Int32, null, true)]
+    [InlineData("Mod", DataType.Int64, null, true)]
+    [InlineData("Div", DataType.Int64, -1L, true)]
+    [InlineData("Div", DataType.Int64, 7L, false)]
+    [InlineData("Mod", DataType.Int32, 10L, false)]
+    [InlineData("Div", DataType.Float, null, false)]
+    [InlineData("Div", DataType.Uint8, null, false)]
+    public void Divisions_of_whole_numbers_that_may_end_the_process_are_found(string operation, DataType type, long? by, bool found)
+    {
+        var outcome = ValueDependence.Find(Division(operation, type, by));
+        (outcome is not null).ShouldBe(found, outcome);
+    }
+
+    [Fact]
+    public async Task The_least_number_divided_by_minus_one_fails_that_request_only()
+    {
+        var divide = Division("Div", DataType.Int32, by: null).Serve(_folder, name: "divide");
+        await Samples.ShouldFailAsync(Divide(int.MinValue, -1), ProblemCodes.ModelProcessEnded);
+        (await Divide(12, 4)).Outputs!.Single().Data.GetRawText().ShouldBe("[3]");
+
+        Task<InferenceOutput> Divide(int x, int y) => _host.InferAsync(divide, Samples.Tensor("x", "INT32", [1, 1], $"[{x}]"), Samples.Tensor("y", "INT32", [1, 1], $"[{y}]"));
+    }
+
+    [Fact]
+    public void A_process_whose_memory_did_not_suffice_is_replaced_so_that_others_are_not_refused_for_it()
+    {
+        using var model = Isolated(Zeros());
+        using var instance = model.NewInstance();
+        using var other = model.NewInstance();
+        other.Run([Asking(3)], CancellationToken.None);
+        var first = model.ProcessId;
+        Samples.ShouldFail(() => instance.Run([Asking(100_000_000_000)], CancellationToken.None), ProblemCodes.OutOfMemory);
+
+        foreach (var one in new[] { instance, other })
+            one.Run([Asking(1_000_000)], CancellationToken.None).Count.ShouldBe(1);
+
+        model.ProcessId.ShouldNotBe(first);
+        SpinWait.SpinUntil(() => !IsRunning(first), TimeSpan.FromSeconds(10)).ShouldBeTrue("it ends with its last connection");
+
+        static BatchMember Asking(long n) => new([TensorBuffer.OfBytes("n", TensorDatatype.Find(Datatypes.Int64)!, [1], BitConverter.GetBytes(n))], 1);
+    }
+
+    private static bool IsRunning(int id)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(id);
+            return !process.HasExited;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>x ÷ y, or x ÷ a constant.</summary>
+    private static ModelProto Division(string operation, DataType type, long? by)
+    {
+        var graph = new GraphProto { Name = "division" };
+        graph.Input.Add(Graphs.Value("x", type, [-1, 1]));
+        graph.Output.Add(Graphs.Value("z", type, [-1, 1]));
+        if (by is { } divisor)
+            graph.Initializer.Add(new TensorProto { Name = "y", DataType = (int)type, Dims = { 1 }, RawData = Google.Protobuf.ByteString.CopyFrom(type == DataType.Int32 ? BitConverter.GetBytes((int)divisor) : BitConverter.GetBytes(divisor)) });
+        else
+            graph.Input.Add(Graphs.Value("y", type, [-1, 1]));
+        // Through another node, whose type the file does not say.
+        graph.Node.Add(Graphs.Node("Identity", ["x"], ["same"]));
+        graph.Node.Add(Graphs.Node(operation, ["same", "y"], ["z"]));
+        return Graphs.Model(graph);
+    }
+
     private static void Kill(int id)
     {
         using var process = Process.GetProcessById(id);

@@ -44,6 +44,28 @@ public sealed class ModelInspectionTests : IDisposable
     }
 
     [Fact]
+    public void A_model_whose_rows_alone_give_no_number_runs_singly_and_its_card_can_be_written()
+    {
+        // (x − mean) ÷ variance over the batch: nothing by nothing for a row alone.
+        var model = Graphs.CentredOverBatch();
+        model.Graph.Node[1].Output[0] = "centred";
+        model.Graph.Node.Add(Graphs.Node("Mul", ["centred", "centred"], ["squares"]));
+        var variance = Graphs.Node("ReduceMean", ["squares"], ["variance"]);
+        variance.Name = "variance";
+        variance.Attribute.Add(model.Graph.Node[0].Attribute);
+        model.Graph.Node.Add(variance);
+        model.Graph.Node.Add(Graphs.Node("Div", ["centred", "variance"], ["y"]));
+
+        var inspection = Inspect(model);
+
+        inspection.Batch.Batched.ShouldBeFalse();
+        inspection.Batch.Reason.ShouldContain("Rows influence each other");
+        // JSON has no infinity, so the serializer would refuse it.
+        System.Text.Json.JsonSerializer.Serialize(inspection.Batch, QueueMaaSJson.Relaxed).ShouldNotContain("maxDeviation");
+        inspection.Isolation!.Isolated.ShouldBeFalse("it divides, but no whole numbers");
+    }
+
+    [Fact]
     public void A_fixed_first_axis_means_no_batches() => Inspect(Graphs.Identity(DataType.Float, 1, 3)).Batch.Batched.ShouldBeFalse();
 
     [Fact]

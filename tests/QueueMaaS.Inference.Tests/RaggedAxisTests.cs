@@ -70,6 +70,25 @@ public sealed class RaggedAxisTests : IAsyncLifetime
     [InlineData("x", 0, "inputs")]
     public void An_axis_that_is_not_there_is_refused(string input, int axis, string member) => Refused(new() { Inputs = [new(input, axis)], Lengths = [8] }, member);
 
+    [Theory]
+    [InlineData("""{"inputs":null,"lengths":[8]}""", "inputs")]
+    [InlineData("""{"inputs":[null],"lengths":[8]}""", "inputs")]
+    [InlineData("""{"inputs":[{"name":"x"},{"name":"x"}],"lengths":[8]}""", "inputs")]
+    [InlineData("""{"inputs":[{"name":"x"}],"lengths":null}""", "lengths")]
+    [InlineData("""{"inputs":[{"name":"x"}],"lengths":[8],"outputs":[null]}""", "outputs")]
+    public void What_is_left_empty_is_refused(string json, string member) =>
+        Refused(System.Text.Json.JsonSerializer.Deserialize<RaggedAxis>(json, QueueMaaSJson.Relaxed)!, member);
+
+    [Fact]
+    public void A_card_says_so_where_padding_changes_a_shape_and_no_number_can_say_by_how_much()
+    {
+        // The output has the ragged axis, and is not named among those that are cut.
+        var padding = new OnnxModelInspector().Inspect(Graphs.MaskedProduct().Save(_folder.File("uncut.onnx")), new() { Ragged = new() { Inputs = [new("x")], Mask = new("mask"), Lengths = [8] } }).Padding!;
+        padding.Reason.ShouldContain("outputs that have the axis");
+        // JSON has no infinity, so the serializer would refuse it.
+        System.Text.Json.JsonSerializer.Serialize(padding, QueueMaaSJson.Relaxed).ShouldNotContain("maxDeviation");
+    }
+
     [Fact]
     public void Lengths_must_ascend() => Refused(new() { Inputs = [new("x")], Lengths = [8, 4] }, "lengths");
 

@@ -37,6 +37,23 @@ public abstract class BatchingCases(ServiceFixture service)
         again.Batch.Cached.ShouldBeTrue();
         again.Outputs![0].Data.GetRawText().ShouldBe(first.Outputs![0].Data.GetRawText());
         other.Batch.Cached.ShouldBeFalse();
+        using var protocol = await service.Http.PostAsync("v2/models/kept/infer", new StringContent("""{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,0]}]}"""), Cancel);
+        var receipt = JsonElement.Parse(await protocol.Content.ReadAsStringAsync(Cancel)).GetProperty("parameters");
+        receipt.GetProperty("cached").GetBoolean().ShouldBeTrue();
+        receipt.GetProperty("shared").GetBoolean().ShouldBeFalse();
+        receipt.GetProperty("model_hash").GetString().ShouldBe(first.Artifact);
+    }
+
+    [Fact]
+    public async Task A_request_that_would_miss_its_deadline_by_waiting_for_others_does_not_wait()
+    {
+        await UploadAsync("patient", """{ "maxQueueDelayMs": 5000 }""");
+        for (var i = 0; i < 5; i++)
+        {
+            using var response = await service.Http.PostAsync(
+                "v2/models/patient/infer", new StringContent("""{"inputs":[{"name":"x","shape":[1,2],"datatype":"FP32","data":[1,2]}],"parameters":{"timeout":1000000}}"""), Cancel);
+            response.StatusCode.ShouldBe(HttpStatusCode.OK, await response.Content.ReadAsStringAsync(Cancel));
+        }
     }
 
     [Fact]

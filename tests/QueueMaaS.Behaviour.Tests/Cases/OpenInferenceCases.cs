@@ -133,6 +133,35 @@ public abstract class OpenInferenceCases(ServiceFixture service)
         JsonElement.Parse(await response.Content.ReadAsStringAsync(Cancel)).GetProperty("code").GetString().ShouldBe(code);
     }
 
+    [Theory]
+    [InlineData("POST", "v2/repository/models/double/load")]
+    [InlineData("GET", "v2/systemsharedmemory/status")]
+    [InlineData("GET", "v2/logging")]
+    [InlineData("GET", "v2/models/double/infer")]
+    public async Task What_is_not_served_is_told_in_the_protocols_form(string method, string address)
+    {
+        using var response = await service.Http.SendAsync(new HttpRequestMessage(new HttpMethod(method), address), Cancel);
+
+        response.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+        var answer = JsonElement.Parse(await response.Content.ReadAsStringAsync(Cancel));
+        answer.GetProperty("error").GetString()!.ShouldContain("is not served");
+        answer.GetProperty("code").GetString().ShouldBe(ProblemCodes.NotFound);
+    }
+
+    [Fact]
+    public async Task A_method_of_grpc_that_is_not_served_is_told_in_grpcs_form()
+    {
+        using var http = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{service.GrpcAddress}/inference.GRPCInferenceService/RepositoryModelLoad") { Content = new ByteArrayContent(new byte[5]) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+
+        using var response = await http.SendAsync(request, Cancel);
+
+        response.StatusCode.ShouldBe(HttpStatusCode.OK);
+        response.Headers.GetValues("grpc-status").ShouldBe(["12"]);
+        response.Headers.GetValues("grpc-message").Single().ShouldContain("RepositoryModelLoad");
+    }
+
     [Fact]
     public async Task Binary_data_that_is_cut_short_or_too_long_is_refused()
     {

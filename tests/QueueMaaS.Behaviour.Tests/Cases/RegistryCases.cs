@@ -55,6 +55,23 @@ public abstract class RegistryCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Production_does_not_move_to_a_version_whose_requests_a_canary_could_not_compute()
+    {
+        var name = NewName();
+        await service.Api.UploadModelAsync(name, new MemoryStream(TestModels.Double()), Cancel);
+        await service.Api.UploadModelAsync(name, new MemoryStream(TestModels.Double()), Cancel);
+        await service.Api.UploadModelAsync(name, new MemoryStream(TestModels.Zeros(4)), Cancel);
+        (await PutAsync($"v1/models/{name}/aliases/canary", """{"version":2,"share":0.3}""")).StatusCode.ShouldBe(HttpStatusCode.OK);
+
+        var problem = await Requests.ProblemAsync(await PutAsync($"v1/models/{name}/aliases/production", """{"version":3}"""));
+        (problem.Status, problem.Code).ShouldBe((422, ProblemCodes.InvalidValue));
+        problem.Detail.ShouldContain("canary");
+
+        (await PutAsync($"v1/models/{name}/aliases/canary", """{"version":2}""")).StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await PutAsync($"v1/models/{name}/aliases/production", """{"version":3}""")).StatusCode.ShouldBe(HttpStatusCode.OK);
+    }
+
+    [Fact]
     public async Task Shares_add_up_to_the_whole_traffic_at_most_and_production_stays()
     {
         var name = NewName();
