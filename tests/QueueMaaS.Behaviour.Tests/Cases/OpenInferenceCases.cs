@@ -151,8 +151,13 @@ public abstract class OpenInferenceCases(ServiceFixture service)
     [Fact]
     public async Task A_method_of_grpc_that_is_not_served_is_told_in_grpcs_form()
     {
-        using var http = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{service.GrpcAddress}/inference.GRPCInferenceService/RepositoryModelLoad") { Content = new ByteArrayContent(new byte[5]) };
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"http://{service.GrpcAddress}/inference.GRPCInferenceService/RepositoryModelLoad")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new ByteArrayContent(new byte[5]),
+        };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
 
         using var response = await http.SendAsync(request, Cancel);
