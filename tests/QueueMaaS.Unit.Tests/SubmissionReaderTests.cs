@@ -31,6 +31,19 @@ public sealed class SubmissionReaderTests
         problem.Message.ShouldContain(place);
     }
 
+    [Theory]
+    [InlineData("""{"kind":"inference","kind":"training","input":{}}""", "kind")]
+    [InlineData("""{"kind":"training","Kind":"training","input":{}}""", "kind")]
+    [InlineData("""{"kind":"training","input":{"model":"m","dataset":"d","epochs":1,"epochs":2}}""", "epochs")]
+    [InlineData("""{"kind":"training","input":{"model":"m","dataset":"d","epochs":1,"Epochs":2}}""", "epochs")]
+    public void A_field_that_is_given_twice_is_refused(string json, string field)
+    {
+        var problem = Should.Throw<ProblemException>(() => SubmissionReader.ReadInput<TrainingInput>(Read(json).Input)).Problem;
+        problem.Code.ShouldBe(ProblemCodes.InvalidRequest);
+        problem.Message.ShouldContain($"has a field twice: `{field}`", Case.Insensitive);
+        problem.Details!["path"].GetString()!.ShouldEndWith(field, Case.Insensitive);
+    }
+
     [Fact]
     public void A_submission_over_the_limit_is_refused_with_the_limit()
     {

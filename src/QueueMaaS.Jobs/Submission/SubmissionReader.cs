@@ -75,6 +75,18 @@ public static class SubmissionReader
                 ("field", member), ("path", path));
         }
 
+        if (reason.StartsWith("Duplicate property", StringComparison.Ordinal))
+        {
+            var member = reason.Split('\'') is [_, var quoted, ..] ? quoted : path;
+            // Within what has no type of its own the place ends at the object.
+            if (!path.EndsWith(member, StringComparison.OrdinalIgnoreCase))
+                path = exception.Path is null or "$" ? member : $"{path}.{member}";
+            return new(
+                ProblemCodes.InvalidRequest,
+                $"{Capital(what)} has a field twice: `{member}`. Upper and lower case make no difference in the contract's names; give it once.",
+                ("field", member), ("path", path));
+        }
+
         if (reason.Contains("missing required properties", StringComparison.Ordinal))
         {
             var missing = reason[(reason.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim().TrimEnd('.').Replace("'", "`", StringComparison.Ordinal);
