@@ -158,7 +158,7 @@ public sealed class EvaluationStatisticsTests
         Divide(1024, 1024, 4096, 1024, double.NaN).ShouldBe([("1024", 3), ("4096", 1), ("(missing)", 1)]);
         Divide(7).ShouldBe([("7", 1)]);
         // Most are equal, the others are many.
-        Divide([.. Enumerable.Repeat(0.0, 40), .. Enumerable.Range(1, 12).Select(i => (double)i)]).ShouldBe([("0", 40), ("(0, 0.25)", 0), ("[0.25, 12]", 12)]);
+        Divide([.. Enumerable.Repeat(0.0, 40), .. Enumerable.Range(1, 12).Select(i => (double)i)]).ShouldBe([("0", 40), ("(0, 12]", 12)]);
         Divide([.. Enumerable.Range(1, 12).Select(i => (double)i), .. Enumerable.Repeat(99.0, 40)]).ShouldBe([("[1, 99)", 12), ("99", 40)]);
         // Quarters that part further behind the point.
         Divide([.. Enumerable.Range(0, 16).Select(i => 0.5 + (i * 0.000001))]).Select(s => s.Item1).ShouldBeUnique();
