@@ -130,6 +130,21 @@ public sealed class SweepTests
         input.BatchSize.ShouldNotBeNull("the recipe says it");
     }
 
+    [Fact]
+    public void Where_the_loss_is_varied_its_values_are_not_compared()
+    {
+        var plan = Plan("""{"loss.kind":{"values":["mse","huber"]},"epochs":{"values":[1,2]} }""");
+        SweepMetric.Default(TrainingTask.Regression, plan.LossField is not null).ShouldBe("validationError");
+        SweepMetric.Default(TrainingTask.Autoencoding, plan.LossField is not null).ShouldBe("validationError");
+        SweepMetric.Default(TrainingTask.Classification, plan.LossField is not null).ShouldBe("validationAccuracy");
+        SweepMetric.Default(TrainingTask.Regression, Plan("""{"epochs":{"values":[1,2]} }""").LossField is not null).ShouldBe("validationLoss");
+
+        var problem = Should.Throw<ProblemException>(() => SweepPlan.Of(
+            JsonElement.Parse("""{"training":{"model":"m","dataset":"d"},"metric":"validationLoss","search":{"method":"grid","space":{"loss":{"values":[{"kind":"mse"},{"kind":"huber"}]} } } }"""), 100)).Problem;
+        (problem.Code, problem.Details!["path"].GetString()).ShouldBe((ProblemCodes.SearchInvalid, "input.metric"));
+        problem.Message.ShouldContain("different units");
+    }
+
     private static SweepPlan Plan(string space) => SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d"},"search":{"method":"grid","space":{{space}} } }"""), 100);
 
     [Theory]

@@ -31,6 +31,9 @@ internal sealed class SweepPlan
     /// <summary>The epochs of each rung; one rung unless the method is asha.</summary>
     public IReadOnlyList<int> Rungs { get; }
 
+    /// <summary>The field of the loss that is varied, where one is: the trials' losses cannot be compared then.</summary>
+    public string? LossField => Points.Count == 0 ? null : Points[0].Keys.FirstOrDefault(static varied => FieldPath.Parse(varied).Root == "loss");
+
     public bool IsHalving => Input.Search.Method is SearchMethod.Asha or SearchMethod.Auto;
 
     /// <summary>True where settings are measured and proposed first.</summary>
@@ -68,7 +71,9 @@ internal sealed class SweepPlan
             return OfAuto(input, training, proposal);
         var points = SearchPoints.Of(input.Search, maxTrials);
         CheckFields(input.Search, [.. points[0].Keys.Select(FieldPath.Parse)]);
-        return new(input, training, points, RungsOf(input, training), null);
+        var plan = new SweepPlan(input, training, points, RungsOf(input, training), null);
+        SweepMetric.RequireOneUnit(input.Metric, plan.LossField);
+        return plan;
     }
 
     /// <summary>The training as it was given, without what is varied.</summary>
