@@ -134,9 +134,11 @@ public static class DatasetFile
         foreach (var (_, part) in parts)
         {
             if (System.Array.FindIndex(part.Names, string.IsNullOrEmpty) is >= 0 and var unnamed)
+            {
                 throw new ProblemException(
                     ProblemCodes.ColumnInvalid,
                     $"Column {unnamed + 1} of {part.Names.Length} has no name. Give every column a name of its own, or leave that one out (pandas writes such a column for its index; `index=False` leaves it out).", ("column", unnamed + 1));
+            }
         }
 
         if (names.GroupBy(n => n, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)

@@ -27,9 +27,11 @@ internal static class SweepMetric
     public static void RequireOneUnit(string? metric, string? lossField)
     {
         if (metric == Loss && lossField is not null)
+        {
             throw new ProblemException(
                 ProblemCodes.SearchInvalid, $"`metric` is `{Loss}`, but `search.space` varies `{lossField}`: losses of different kinds are in different units and cannot be compared. Compare by `{Accuracy}` where there are classes, else by `{Error}` or `{R2}`.",
                 ("field", lossField), ("metric", metric), ("path", "input.metric"));
+        }
     }
 
     /// <summary>What is compared where nothing was asked for.</summary>

@@ -113,9 +113,11 @@ internal sealed class SweepPlan
             CheckField(search, paths[i]);
             // One would undo the other, whichever comes first.
             if (Array.Find(paths[..i], paths[i].Overlaps) is { } other)
+            {
                 throw new ProblemException(
                     ProblemCodes.SearchInvalid, $"`search.space` has the fields `{other.Text}` and `{paths[i].Text}`, of which one lies within the other or is the same. Vary one of them.",
                     ("field", paths[i].Text), ("other", other.Text), ("path", "input.search.space"));
+            }
         }
     }
 
