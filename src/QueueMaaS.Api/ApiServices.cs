@@ -41,6 +41,7 @@ public static class ApiServices
         services.AddHealthChecks();
         services.AddSingleton<KeyRing>();
         services.AddSingleton<TokenReader>();
+        services.AddSingleton<AuditBook>();
         services.AddCors();
         services.AddOptions<Microsoft.AspNetCore.Cors.Infrastructure.CorsOptions>().Configure<IOptions<ApiOptions>>(static (cors, api) => cors.AddDefaultPolicy(policy => policy
             .WithOrigins(api.Value.CorsOrigins).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("Location", "Retry-After", "Preference-Applied").SetPreflightMaxAge(TimeSpan.FromHours(1))));
@@ -54,6 +55,7 @@ public static class ApiServices
         services.AddHostedService<JobGauges>();
         services.AddSingleton<ModelRegistration>();
         services.AddSingleton<BatchViews>();
+        services.AddSingleton<CallerSubmissions>();
         return services;
     }
 

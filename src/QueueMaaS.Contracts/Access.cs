@@ -25,6 +25,8 @@ public static class AccessClaims
     public const string Tenant = "queuemaas-tenant";
     /// <summary>Who it is, for histories and the audit trail.</summary>
     public const string Name = "queuemaas-name";
+    /// <summary>What the caller may do, one claim for each of <see cref="AccessScopes"/>.</summary>
+    public const string Scope = "queuemaas-scope";
 
     /// <summary>The tenant of whoever names none, and whose administrators see to all tenants.</summary>
     public const string DefaultTenant = "default";
@@ -34,6 +36,9 @@ public static class AccessClaims
 
     /// <summary>What stands in histories for what the request does.</summary>
     public static string NameOf(ClaimsPrincipal user) => Require(user).FindFirst(Name)?.Value ?? "user";
+
+    /// <summary>What the request's caller may do.</summary>
+    public static IReadOnlyList<string> ScopesOf(ClaimsPrincipal user) => [.. Require(user).FindAll(Scope).Select(static claim => claim.Value)];
 
     private static ClaimsPrincipal Require(ClaimsPrincipal user)
     {

@@ -40,10 +40,16 @@ public sealed record VersionReference(string Name, int? Version, string? Alias)
 /// <summary>Which names are allowed.</summary>
 public static class Identifiers
 {
-    /// <summary>Names of models, data sets and aliases: 1 to 64 of lower-case letters, digits and <c>- _ .</c>, beginning with a letter or digit.</summary>
+    /// <summary>Names of models and data sets: 1 to 64 of lower-case letters, digits and <c>- _ .</c>, beginning with a letter or digit.</summary>
     public static bool IsName([NotNullWhen(true)] string? text) =>
         text is { Length: > 0 and <= 64 } && text[0] is not ('-' or '_' or '.')
         && text.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '_' or '.');
+
+    /// <summary>Names of aliases: names that are not digits alone, since <c>x@4</c> means version 4 whatever aliases there are.</summary>
+    public static bool IsAlias([NotNullWhen(true)] string? text) => IsName(text) && !text.All(char.IsAsciiDigit);
+
+    /// <summary>What <see cref="IsAlias"/> asks for, in words that follow on "must be".</summary>
+    public const string AliasRule = "1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit, and not digits alone, which name a version";
 
     /// <summary>Job ids: 1 to 64 of letters, digits and <c>- _ . :</c>.</summary>
     public static bool IsJobId([NotNullWhen(true)] string? text) =>

@@ -19,6 +19,8 @@ public static class QueueMaaSJson
         options.UnmappedMemberHandling = unmapped;
         // What we write leaves nulls out, so only what producers write can be held to naming every parameter.
         options.RespectRequiredConstructorParameters = unmapped == JsonUnmappedMemberHandling.Disallow;
+        // Of two values for one name the first would be dropped in silence.
+        options.AllowDuplicateProperties = unmapped != JsonUnmappedMemberHandling.Disallow;
         options.MakeReadOnly(populateMissingResolver: true);
         return options;
     }

@@ -131,6 +131,16 @@ public static class DatasetFile
             throw new ProblemException(ProblemCodes.DatasetFormatUnknown, "The upload is in no known data set format: it is one line of text. Known are zips of images, CSV with a header and rows, Parquet, JSON Lines, and NumPy arrays.");
         if (names.Length == 0 || parts.Sum(p => p.Part.Columns.Length == 0 ? 0 : p.Part.Columns[0].Count) == 0)
             throw new ProblemException(ProblemCodes.DatasetEmpty, "The data set is empty: the table has no rows.");
+        foreach (var (_, part) in parts)
+        {
+            if (System.Array.FindIndex(part.Names, string.IsNullOrEmpty) is >= 0 and var unnamed)
+            {
+                throw new ProblemException(
+                    ProblemCodes.ColumnInvalid,
+                    $"Column {unnamed + 1} of {part.Names.Length} has no name. Give every column a name of its own, or leave that one out (pandas writes such a column for its index; `index=False` leaves it out).", ("column", unnamed + 1));
+            }
+        }
+
         if (names.GroupBy(n => n, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new ProblemException(ProblemCodes.ColumnInvalid, $"Two columns are called '{twice.Key}'. Give each a name of its own.", ("column", twice.Key));
         var columns = names.Select(_ => new List<string?>()).ToArray();

@@ -139,6 +139,14 @@ public sealed class DatasetFileTests : IDisposable
     [InlineData("a,b\n1,2,3\n", "archive_invalid")]
     public void A_table_that_is_none_is_refused(string csv, string code) => ShouldFail(() => DatasetFile.ReadTable(Write("t.csv", csv)), code);
 
+    [Theory]
+    [InlineData("t.csv", "a,,label\n1,2,x\n", "Column 2 of 3 has no name")]
+    [InlineData("t.csv", ",a,label\n0,1,x\n", "Column 1 of 3 has no name")]
+    [InlineData("t.csv", "a,,\n1,2,3\n", "Column 2 of 3 has no name")]
+    [InlineData("t.jsonl", "{\"a\":1,\"\":2}\n", "Column 2 of 2 has no name")]
+    public void A_table_with_a_column_without_a_name_is_refused_with_its_number(string file, string content, string words) =>
+        ShouldFail(() => DatasetFile.ReadTable(Write(file, content)), ProblemCodes.ColumnInvalid).Message.ShouldContain(words);
+
     [Fact]
     public void Bytes_that_are_no_text_are_no_known_format() =>
         ShouldFail(() => DatasetFile.Inspect(Write("t", [0x01, 0xC3, 0x28, 0x41, 0x80, 0x80])), ProblemCodes.DatasetFormatUnknown);

@@ -129,6 +129,19 @@ public sealed class DatasetFormatTests : IDisposable
         Samples.ShouldFail(() => DatasetArchive.Open(ZipPath), ProblemCodes.DatasetEmpty);
     }
 
+    [Theory]
+    [InlineData("test/cat/1.png", "test/cat/2.png", 1)]
+    [InlineData("Test/cat/1.png", "Test/dog/2.png", 2)]
+    [InlineData("new/testing/cat/1.png", "new/testing/dog/2.png", 2)]
+    public void Images_to_evaluate_on_alone_are_a_test_split(string first, string second, int classes)
+    {
+        Samples.Zip(ZipPath, (first, Samples.Image(SKColors.Red)), (second, Samples.Image(SKColors.Blue)));
+        using var archive = DatasetArchive.Open(ZipPath);
+        var card = archive.Inspect();
+        card.Splits.ShouldBe(new Dictionary<string, int> { ["test"] = 2 });
+        (card.Classes[0].Name, card.Classes.Count).ShouldBe(("cat", classes));
+    }
+
     [Fact]
     public void A_single_class_is_nothing_to_learn()
     {

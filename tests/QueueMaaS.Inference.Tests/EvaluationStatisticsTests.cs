@@ -119,7 +119,7 @@ public sealed class EvaluationStatisticsTests
 
         var real = Comparison.OfNumbers(Off(1), Off(2), "one", "two", 500, 1, TestContext.Current.CancellationToken);
         (real.Significant, real.DifferenceInterval.High < -0.9).ShouldBe((true, true));
-        real.Sentence.ShouldContain("one is smaller by 1");
+        real.Sentence.ShouldContain("one is smaller by 1 (95 % interval 1 to 1,");
         var none = Comparison.OfNumbers(Off(1), Off(1), "one", "two", 500, 1, TestContext.Current.CancellationToken);
         (none.Significant, none.PValue).ShouldBe((false, 1));
     }
@@ -130,9 +130,38 @@ public sealed class EvaluationStatisticsTests
         int[] items = [0, 1, 2, 3, 4, 5, 6, 7];
         Slicing.Divide(new("n", null, [1, 2, 3, 4, 5, 6, 7, double.NaN], []), items).Select(s => (s.Name, s.Items.Length))
             .ShouldBe([("[1, 2.5)", 2), ("[2.5, 4)", 1), ("[4, 5.5)", 2), ("[5.5, 7]", 2), ("(missing)", 1)]);
-        Slicing.Divide(new("same", null, [.. Enumerable.Repeat(3.0, 8)], []), items).Select(s => s.Items.Length).ShouldBe([0, 0, 0, 8]);
         Slicing.Divide(new("c", ["x", "x", null, "x", "y", "x", "x", "x"], null, ["x", "y", "z"]), items).Select(s => (s.Name, s.Items.Length))
             .ShouldBe([("x", 6), ("y", 1), ("z", 0), ("(missing)", 1)]);
+    }
+
+    [Fact]
+    public void The_interval_of_a_difference_has_the_sign_of_its_sentence()
+    {
+        double[] truth = [.. Enumerable.Range(0, 100).Select(i => (double)i)];
+        NumberPredictions Off(double by) => new([.. truth.Select((t, i) => t + (by * (1 + (i % 3))))], truth);
+        string Said(ModelComparison comparison) => comparison.Sentence[(comparison.Sentence.IndexOf("the mean", StringComparison.Ordinal))..comparison.Sentence.IndexOf(", paired", StringComparison.Ordinal)];
+
+        var better = Comparison.OfNumbers(Off(1), Off(1.5), "one", "two", 500, 1, TestContext.Current.CancellationToken);
+        var worse = Comparison.OfNumbers(Off(1.5), Off(1), "two", "one", 500, 1, TestContext.Current.CancellationToken);
+
+        (better.Difference, better.DifferenceInterval.High, worse.DifferenceInterval.Low).ShouldSatisfyAllConditions(d => d.Item1.ShouldBe(-0.995, 1e-9), d => d.Item2.ShouldBeLessThan(0), d => d.Item3.ShouldBeGreaterThan(0));
+        Said(better).ShouldBe(Said(worse), "whichever comes first, one is better by as much");
+        Said(better).ShouldStartWith("the mean absolute error of one is smaller by 0.995 (95 % interval 0.9");
+    }
+
+    [Fact]
+    public void Numbers_of_few_values_are_categories_and_no_two_slices_have_the_same_bounds()
+    {
+        static IEnumerable<(string, int)> Divide(params double[] numbers) => Slicing.Divide(new("n", null, numbers, []), [.. Enumerable.Range(0, numbers.Length)]).Select(s => (s.Name, s.Items.Length));
+
+        Divide([.. Enumerable.Repeat(1024.0, 8)]).ShouldBe([("1024", 8)]);
+        Divide(1024, 1024, 4096, 1024, double.NaN).ShouldBe([("1024", 3), ("4096", 1), ("(missing)", 1)]);
+        Divide(7).ShouldBe([("7", 1)]);
+        // Most are equal, the others are many.
+        Divide([.. Enumerable.Repeat(0.0, 40), .. Enumerable.Range(1, 12).Select(i => (double)i)]).ShouldBe([("0", 40), ("(0, 12]", 12)]);
+        Divide([.. Enumerable.Range(1, 12).Select(i => (double)i), .. Enumerable.Repeat(99.0, 40)]).ShouldBe([("[1, 99)", 12), ("99", 40)]);
+        // Quarters that part further behind the point.
+        Divide([.. Enumerable.Range(0, 16).Select(i => 0.5 + (i * 0.000001))]).Select(s => s.Item1).ShouldBeUnique();
     }
 
     [Fact]

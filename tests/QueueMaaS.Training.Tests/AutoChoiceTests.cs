@@ -22,6 +22,20 @@ public sealed class AutoChoiceTests
         new LearningRateRange().Add(0, double.NaN).ShouldBeFalse();
     }
 
+    [Theory]
+    [InlineData(1e-6, false)]
+    [InlineData(2e-5, false)]
+    [InlineData(1e-3, true)]
+    public void A_range_test_whose_loss_is_lowest_at_the_smallest_steps_has_found_nothing(double turn, bool found)
+    {
+        var range = new LearningRateRange();
+        for (var step = 0; range.Add(step, range.At(step) <= turn ? 2 - (Math.Log10(range.At(step) / 1e-6) * 0.3) : 3 + (100 * range.At(step))); step++)
+        {
+        }
+
+        range.IsFound.ShouldBe(found, $"{range.Lowest}");
+    }
+
     [Fact]
     public void Data_decides_about_augmentation_and_balance_and_what_the_job_says_is_kept()
     {

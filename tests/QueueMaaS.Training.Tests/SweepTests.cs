@@ -79,6 +79,75 @@ public sealed class SweepTests
             .Problem.Message.ShouldContain(words);
 
     [Theory]
+    [InlineData("Gate", "a training has `gate`")]
+    [InlineData("Model", "a training has `model`")]
+    [InlineData("DATASET", "a training has `dataset`")]
+    [InlineData("Deploy", "a training has `deploy`")]
+    [InlineData("monitor", "same for all trials")]
+    [InlineData("Epochs", "a training has `epochs`")]
+    [InlineData("learningrate", "a training has `learningRate`")]
+    [InlineData("optimization.WeightDecay", "a training has `optimization.weightDecay`")]
+    [InlineData("data.columns[\\\"A.b\\\"].Scaling", "a training has `data.columns[\"A.b\"].scaling`")]
+    public void A_field_of_a_sweep_is_written_as_the_contract_writes_it(string field, string words)
+    {
+        var problem = Should.Throw<ProblemException>(() => Plan($$"""{"{{field}}":{"values":[1,2]} }""")).Problem;
+        (problem.Code, problem.Details!["path"].GetString()).ShouldBe((ProblemCodes.SearchInvalid, "input.search.space"));
+        problem.Message.ShouldContain(words);
+    }
+
+    [Theory]
+    [InlineData("optimization", "optimization.momentum")]
+    [InlineData("optimization.momentum", "optimization")]
+    [InlineData("data.columns.a", "data.columns[\\\"a\\\"].scaling")]
+    [InlineData("learningRate", "[\\\"learningRate\\\"]")]
+    public void Fields_of_a_sweep_that_lie_within_each_other_are_refused(string first, string second)
+    {
+        var problem = Should.Throw<ProblemException>(() => Plan($$"""{"{{first}}":{"values":[1,2]},"{{second}}":{"values":[1,2]} }""")).Problem;
+        problem.Code.ShouldBe(ProblemCodes.SearchInvalid);
+        problem.Message.ShouldContain("one lies within the other");
+    }
+
+    [Fact]
+    public void Fields_beside_each_other_and_columns_that_part_by_case_are_varied_together() =>
+        Plan("""{"optimization.momentum":{"values":[0,0.9]},"optimization.weightDecay":{"values":[0,0.1]},"data.columns.a.scaling":{"values":["none"]},"data.columns.A.scaling":{"values":["none"]} }""").Points.Count.ShouldBe(4);
+
+    [Fact]
+    public void What_a_sweep_varies_takes_the_place_of_what_its_training_says_in_another_case()
+    {
+        var plan = SweepPlan.Of(JsonElement.Parse("""{"training":{"Model":"m","dataset":"d","LearningRate":7,"Data":{"Columns":{"Ab":{"Scaling":"none"}}}},"search":{"method":"grid","space":{"learningRate":{"values":[1,2]}}}}"""), 100);
+        plan.Training(2).ToJsonString().ShouldBe("""{"model":"m","dataset":"d","learningRate":2,"data":{"columns":{"Ab":{"scaling":"none"}}}}""");
+        Should.Throw<ProblemException>(() => SweepPlan.Of(JsonElement.Parse("""{"training":{"model":"m","dataset":"d","epochs":1,"Epochs":2},"search":{"method":"grid","space":{"seed":{"values":[1,2]}}}}"""), 100))
+            .Problem.Message.ShouldContain("the field `epochs` twice");
+        Should.Throw<ProblemException>(() => SweepPlan.Of(JsonElement.Parse("""{"training":{"model":"m","dataset":"d","Trial":{}},"search":{"method":"grid","space":{"seed":{"values":[1,2]}}}}"""), 100))
+            .Problem.Message.ShouldContain("the service writes it");
+    }
+
+    [Fact]
+    public void A_recipe_counts_however_its_name_and_what_is_laid_over_it_are_written()
+    {
+        var input = Recipes.TrainingDocument.Read(JsonElement.Parse("""{"model":"m","dataset":"d","Recipe":"tabular-default@1","Epochs":3,"Optimization":{"WeightDecay":0.5}}"""));
+        (input.Recipe, input.Epochs, input.Optimization!.WeightDecay).ShouldBe(("tabular-default@1", 3, 0.5));
+        input.BatchSize.ShouldNotBeNull("the recipe says it");
+    }
+
+    [Fact]
+    public void Where_the_loss_is_varied_its_values_are_not_compared()
+    {
+        var plan = Plan("""{"loss.kind":{"values":["mse","huber"]},"epochs":{"values":[1,2]} }""");
+        SweepMetric.Default(TrainingTask.Regression, plan.LossField is not null).ShouldBe("validationError");
+        SweepMetric.Default(TrainingTask.Autoencoding, plan.LossField is not null).ShouldBe("validationError");
+        SweepMetric.Default(TrainingTask.Classification, plan.LossField is not null).ShouldBe("validationAccuracy");
+        SweepMetric.Default(TrainingTask.Regression, Plan("""{"epochs":{"values":[1,2]} }""").LossField is not null).ShouldBe("validationLoss");
+
+        var problem = Should.Throw<ProblemException>(() => SweepPlan.Of(
+            JsonElement.Parse("""{"training":{"model":"m","dataset":"d"},"metric":"validationLoss","search":{"method":"grid","space":{"loss":{"values":[{"kind":"mse"},{"kind":"huber"}]} } } }"""), 100)).Problem;
+        (problem.Code, problem.Details!["path"].GetString()).ShouldBe((ProblemCodes.SearchInvalid, "input.metric"));
+        problem.Message.ShouldContain("different units");
+    }
+
+    private static SweepPlan Plan(string space) => SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d"},"search":{"method":"grid","space":{{space}} } }"""), 100);
+
+    [Theory]
     [InlineData(1)]
     [InlineData(3)]
     [InlineData(40)]

@@ -30,6 +30,7 @@ public sealed class TrainingSettingsTests
         { "dataset", Samples.Input with { Dataset = "d@" } },
         { "dataset", Samples.Input with { Dataset = "d@production" } },
         { "deploy", Samples.Input with { Deploy = "A B" } },
+        { "deploy", Samples.Input with { Deploy = "3" } },
         { "learningRate", Samples.Input with { LearningRate = 1e9 } },
         { "network", Samples.Input with { Preset = "mlp", Network = [] } },
         { "optimization.momentum", Samples.Input with { Optimization = new() { Momentum = 0.9 } } },

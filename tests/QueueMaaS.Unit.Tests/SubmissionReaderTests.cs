@@ -31,6 +31,36 @@ public sealed class SubmissionReaderTests
         problem.Message.ShouldContain(place);
     }
 
+    [Theory]
+    [InlineData("""{"kind":"inference","kind":"training","input":{}}""", "kind")]
+    [InlineData("""{"kind":"training","Kind":"training","input":{}}""", "kind")]
+    [InlineData("""{"kind":"training","input":{"model":"m","dataset":"d","epochs":1,"epochs":2}}""", "epochs")]
+    [InlineData("""{"kind":"training","input":{"model":"m","dataset":"d","epochs":1,"Epochs":2}}""", "epochs")]
+    public void A_field_that_is_given_twice_is_refused(string json, string field)
+    {
+        var problem = Should.Throw<ProblemException>(() => SubmissionReader.ReadInput<TrainingInput>(Read(json).Input)).Problem;
+        problem.Code.ShouldBe(ProblemCodes.InvalidRequest);
+        problem.Message.ShouldContain($"has a field twice: `{field}`", Case.Insensitive);
+        problem.Details!["path"].GetString()!.ShouldEndWith(field, Case.Insensitive);
+    }
+
+    [Theory]
+    [InlineData("""{"search":{"method":"bayes"},"training":{}}""", "`search.method`", "one of `grid`, `random`, `asha`, `auto`.")]
+    [InlineData("""{"search":7,"training":{}}""", "`search`", "an object.")]
+    [InlineData("""{"concurrency":1.8,"search":{"method":"grid"},"training":{}}""", "`concurrency`", "a whole number.")]
+    [InlineData("""{"concurrency":"many","search":{"method":"grid"},"training":{}}""", "`concurrency`", "a whole number.")]
+    [InlineData("""{"maxFailedShare":"few","search":{"method":"grid"},"training":{}}""", "`maxFailedShare`", "a number.")]
+    [InlineData("""{"metric":7,"search":{"method":"grid"},"training":{}}""", "`metric`", "a text.")]
+    [InlineData("""{"keepCheckpoints":"no","search":{"method":"grid"},"training":{}}""", "`keepCheckpoints`", "true or false.")]
+    [InlineData("""{"search":{"method":"grid","space":[1]},"training":{}}""", "`search.space`", "an object.")]
+    [InlineData("""{"search":{"method":"grid","space":{"epochs":{"values":1}}},"training":{}}""", "`search.space.epochs.values`", "a list.")]
+    public void A_value_of_the_wrong_type_is_told_what_it_must_be(string json, string place, string wanted)
+    {
+        var problem = Should.Throw<ProblemException>(() => SubmissionReader.ReadInput<SweepInput>(System.Text.Json.JsonElement.Parse(json))).Problem;
+        problem.Code.ShouldBe(ProblemCodes.InvalidValue);
+        problem.Message.ShouldBe($"{place} has a value of the wrong type or outside its choices: it must be {wanted}");
+    }
+
     [Fact]
     public void A_submission_over_the_limit_is_refused_with_the_limit()
     {

@@ -1,9 +1,7 @@
 using System.Security.Claims;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.Logging;
 using QueueMaaS.Contracts;
-using QueueMaaS.Jobs.Access;
 
 namespace QueueMaaS.Api.Access;
 
@@ -11,7 +9,7 @@ namespace QueueMaaS.Api.Access;
 /// Stands before every route of every role: finds out who calls, and whether the route's decision (<see cref="RequiresScopeAttribute"/>) lets them in. A route without a decision is for administrators.
 /// While no key was ever made (and <c>Api:RequireKeys</c> is not set) everybody is trusted, and may name a tenant.
 /// </summary>
-internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, TokenReader tokens, IAuditTrail audit, TimeProvider time, ILogger<AccessGate> logger)
+internal sealed class AccessGate(RequestDelegate next, KeyRing keys, TokenReader tokens, AuditBook audit)
 {
     private const string Bearer = "Bearer ";
     private const string KeyHeader = "X-Api-Key";
@@ -48,7 +46,7 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, Tok
         {
             if (named is not null && !Identifiers.IsName(named))
                 throw new ProblemException(ProblemCodes.InvalidValue, $"`{BusNames.TenantHeader}` must be a name: 1 to 64 of lower-case letters, digits and - _ .", ("path", BusNames.TenantHeader));
-            return Principal(named ?? AccessClaims.DefaultTenant, "user");
+            return Principal(named ?? AccessClaims.DefaultTenant, "user", AccessScopes.All);
         }
 
         var text = TextOf(http.Request) ?? throw new ProblemException(ProblemCodes.KeyMissing, $"This service asks for a key: send it as `Authorization: Bearer qm_…` or `{KeyHeader}: qm_…`. Its administrator makes keys with `queuemaas keys create`.");
@@ -63,7 +61,7 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, Tok
         }
 
         return named is null || named == caller.Tenant
-            ? Principal(caller.Tenant, caller.Name)
+            ? Principal(caller.Tenant, caller.Name, scopes)
             : throw new ProblemException(ProblemCodes.TenantForbidden, $"The key belongs to another tenant than the one in `{BusNames.TenantHeader}`. Leave the header out: the key says whose it is.");
     }
 
@@ -83,7 +81,8 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, Tok
         return authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) && authorization.Length > Bearer.Length ? authorization[Bearer.Length..].Trim() : null;
     }
 
-    private static ClaimsPrincipal Principal(string tenant, string name) => new(new ClaimsIdentity([new(AccessClaims.Tenant, tenant), new(AccessClaims.Name, name)], "key"));
+    private static ClaimsPrincipal Principal(string tenant, string name, IReadOnlyList<string> scopes) =>
+        new(new ClaimsIdentity([new(AccessClaims.Tenant, tenant), new(AccessClaims.Name, name), .. scopes.Select(static scope => new Claim(AccessClaims.Scope, scope))], "key"));
 
     /// <summary>gRPC clients read the status from trailers; an answer without a body has them among its headers.</summary>
     private static void RefuseGrpc(HttpContext http, Problem problem)
@@ -114,22 +113,9 @@ internal sealed partial class AccessGate(RequestDelegate next, KeyRing keys, Tok
         }
     }
 
-    private async Task RememberAsync(HttpContext http, string action, string outcome)
+    private Task RememberAsync(HttpContext http, string action, string outcome)
     {
-        var now = time.GetUtcNow();
         var subject = string.Join('/', http.Request.RouteValues.OrderBy(static value => value.Key == "name" ? "" : value.Key, StringComparer.Ordinal).Select(static value => value.Value));
-        var entry = new AuditEntry(Ulid.NewUlid(now).ToString(), now, AccessClaims.TenantOf(http.User), AccessClaims.NameOf(http.User), action, subject, outcome);
-        try
-        {
-            // The act is done, whether or not its caller still waits.
-            await audit.AddAsync(entry, CancellationToken.None);
-        }
-        catch (Exception exception) when (exception is not OutOfMemoryException)
-        {
-            LogNotRemembered(logger, entry.Actor, action, subject, outcome, exception.Message);
-        }
+        return audit.RememberAsync(AccessClaims.TenantOf(http.User), AccessClaims.NameOf(http.User), action, subject, outcome);
     }
-
-    [LoggerMessage(Level = LogLevel.Error, Message = "The audit trail cannot be written; this stands only here: {Actor} did {Action} to {Subject}: {Outcome} ({Reason})")]
-    private static partial void LogNotRemembered(ILogger logger, string actor, string action, string subject, string outcome, string reason);
 }

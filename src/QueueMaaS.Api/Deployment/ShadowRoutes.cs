@@ -32,7 +32,7 @@ internal static class ShadowRoutes
         var asked = SubmissionReader.ReadBody<ShadowRequest>(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
         if (asked.Share is not (> 0 and <= 1))
             throw new ProblemException(ProblemCodes.InvalidValue, "`share` must be over 0 and at most 1.", ("path", "share"));
-        CatalogRoutes.RequireName(asked.Alias, "alias");
+        CatalogRoutes.RequireAlias(asked.Alias);
         var version = await models.RequireAsync(caller.Tenant, $"{name}@{asked.Version}", cancellationToken);
         var served = await models.RequireAsync(caller.Tenant, $"{name}@{asked.Alias}", cancellationToken);
         if (served.Version == version.Version)

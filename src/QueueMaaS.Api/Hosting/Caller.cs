@@ -7,7 +7,8 @@ namespace QueueMaaS.Api.Hosting;
 /// <summary>Who is calling, as the gate found out: a parameter of every route that shows or changes what belongs to a tenant.</summary>
 /// <param name="Tenant">Whose jobs it sees.</param>
 /// <param name="Name">What stands in the history for what it does.</param>
-public sealed record Caller(string Tenant, string Name)
+/// <param name="Scopes">What it may do.</param>
+public sealed record Caller(string Tenant, string Name, IReadOnlyList<string> Scopes)
 {
     /// <summary>Whether it sees to the whole deployment: what the administrators of the tenant <c>default</c> do.</summary>
     public bool IsOperator => Tenant == AccessClaims.DefaultTenant;
@@ -22,6 +23,6 @@ public sealed record Caller(string Tenant, string Name)
     public static ValueTask<Caller> BindAsync(HttpContext httpContext, ParameterInfo parameter)
     {
         ArgumentNullException.ThrowIfNull(httpContext);
-        return new(new Caller(AccessClaims.TenantOf(httpContext.User), AccessClaims.NameOf(httpContext.User)));
+        return new(new Caller(AccessClaims.TenantOf(httpContext.User), AccessClaims.NameOf(httpContext.User), AccessClaims.ScopesOf(httpContext.User)));
     }
 }

@@ -63,14 +63,14 @@ internal static class DeadLetterRoutes
         var limit = options.Value.MaxSubmissionBytes;
         var body = await Requests.ReadBodyAsync(request, limit, cancellationToken);
         var changed = body.Length == 0 ? new ReplayRequest() : SubmissionReader.ReadBody<ReplayRequest>(body);
-        return (await office.ReplayAsync(caller.Tenant, id, changed, caller.Name, cancellationToken)).ToJob();
+        return (await office.ReplayAsync(caller.Tenant, id, changed, caller.Name, caller.Scopes, cancellationToken)).ToJob();
     }
 
     private static async Task<ReplayResult> ReplayManyAsync(Caller caller, HttpRequest request, DeadLetterOffice office, IOptions<JobOptions> options, CancellationToken cancellationToken)
     {
         var limit = options.Value.MaxSubmissionBytes;
         var filter = SubmissionReader.ReadBody<ReplayFilter>(await Requests.ReadBodyAsync(request, limit, cancellationToken));
-        return await office.ReplayAsync(caller.Tenant, filter with { From = filter.From?.ToUniversalTime(), Until = filter.Until?.ToUniversalTime() }, caller.Name, cancellationToken);
+        return await office.ReplayAsync(caller.Tenant, filter with { From = filter.From?.ToUniversalTime(), Until = filter.Until?.ToUniversalTime() }, caller.Name, caller.Scopes, cancellationToken);
     }
 
     private static async Task<IResult> DeleteAsync(Caller caller, string id, IJobStore jobs, IUnprocessableStore messages, CancellationToken cancellationToken)

@@ -6,6 +6,7 @@ using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Submission;
@@ -25,7 +26,7 @@ internal static class GroupRoutes
         groups.MapGet("{id}", GetAsync).Produces<JobGroup>().WithSummary("Get a group with the states of its jobs");
     }
 
-    private static async Task<IResult> SubmitAsync(Caller caller, HttpRequest request, JobSubmitter submitter, IJobStore store, IOptions<JobOptions> options, CancellationToken cancellationToken)
+    private static async Task<IResult> SubmitAsync(Caller caller, HttpRequest request, CallerSubmissions submissions, IJobStore store, IOptions<JobOptions> options, CancellationToken cancellationToken)
     {
         var limit = options.Value.MaxSubmissionBytes;
         var submission = SubmissionReader.ReadBody<GroupSubmission>(await Requests.ReadBodyAsync(request, limit, cancellationToken));
@@ -35,7 +36,10 @@ internal static class GroupRoutes
             throw new ProblemException(ProblemCodes.InvalidValue, $"`jobs` must have 1 to {MostJobs} jobs. A larger group is made by submitting jobs that name it in `group`.", ("path", "jobs"));
         var membership = new GroupMembership(submission.Id, submission.Jobs.Count);
         var named = submission.Jobs.Select((job, index) => job with { Id = job.Id ?? $"{submission.Id}.{index + 1}", Group = membership }).ToArray();
-        await Task.WhenAll(named.Select(job => submitter.SubmitAsync(job, new SubmissionOrigin(caller.Tenant), cancellationToken)));
+        // All before any: what the caller may not do leaves no half of a group behind.
+        foreach (var job in named)
+            SubmissionScopes.Require(job, caller.Scopes);
+        await Task.WhenAll(named.Select(job => submissions.SubmitAsync(caller, job, idempotencyKey: null, cancellationToken)));
         return Results.Accepted($"/v1/groups/{Uri.EscapeDataString(submission.Id)}", await store.FindGroupAsync(caller.Tenant, submission.Id, cancellationToken));
     }
 

@@ -47,13 +47,13 @@ internal static class JobRoutes
     }
 
     private static async Task<IResult> SubmitAsync(
-        Caller caller, HttpRequest request, JobSubmitter submitter, JobWaiter waiter, JobEstimator estimator, IOptions<JobOptions> jobOptions, IOptions<ApiOptions> apiOptions, CancellationToken cancellationToken)
+        Caller caller, HttpRequest request, CallerSubmissions submissions, JobWaiter waiter, JobEstimator estimator, IOptions<JobOptions> jobOptions, IOptions<ApiOptions> apiOptions, CancellationToken cancellationToken)
     {
         var limit = jobOptions.Value.MaxSubmissionBytes;
         var wait = Requests.Wait(request, apiOptions.Value.MaxWait);
         var submission = SubmissionReader.Read(await Requests.ReadBodyAsync(request, limit, cancellationToken), limit);
         var key = request.Headers.TryGetValue("Idempotency-Key", out var keys) ? keys.ToString() : null;
-        var outcome = await submitter.SubmitAsync(submission, new SubmissionOrigin(caller.Tenant) { IdempotencyKey = key }, cancellationToken);
+        var outcome = await submissions.SubmitAsync(caller, submission, key, cancellationToken);
         var job = outcome.Job;
         if (wait is { } time && !job.State.IsFinal())
             job = await waiter.WaitForEndAsync(caller.Tenant, job.Id, time, cancellationToken) ?? job;

@@ -6,6 +6,7 @@ using QueueMaaS.Api.Access;
 using QueueMaaS.Api.Hosting;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Scheduling;
 using QueueMaaS.Jobs.Submission;
 
@@ -32,6 +33,8 @@ internal static class ScheduleRoutes
         var definition = SubmissionReader.ReadBody<ScheduleDefinition>(await Requests.ReadBodyAsync(request, limit, cancellationToken));
         if (definition.Job is { Id: not null } or { RunAt: not null } or { DelaySeconds: not null })
             throw new ProblemException(ProblemCodes.InvalidValue, "`job` of a schedule has no `id`, `runAt` and `delaySeconds`: the schedule gives it its id and its time.", ("path", "job"));
+        // Its jobs are made later, when nobody calls: they may do what whoever made the schedule may.
+        SubmissionScopes.Require(definition.Job, caller.Scopes);
         var now = time.GetUtcNow();
         var schedule = new Schedule
         {

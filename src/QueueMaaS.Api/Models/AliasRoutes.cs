@@ -14,7 +14,7 @@ internal static class AliasRoutes
 
     public static async Task<ModelAlias> SetAsync(Caller caller, string name, string alias, HttpRequest request, IModelCatalog models, CancellationToken cancellationToken)
     {
-        CatalogRoutes.RequireName(alias, "alias");
+        CatalogRoutes.RequireAlias(alias);
         var target = SubmissionReader.ReadBody<AliasTarget>(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
         var pointed = new ModelAlias(name, alias, target.Version) { Share = target.Share };
         if (target.Share is { } share)

@@ -52,7 +52,7 @@ internal static class CatalogRoutes
     {
         RequireName(name, "model");
         if (alias is not null)
-            RequireName(alias, "alias");
+            RequireAlias(alias);
         var model = await ReceiveModelAsync(request, artifacts, options.Value.MaxUploadBytes, cancellationToken);
         return Created(await registration.RegisterAsync(caller.Tenant, name, model with { Alias = alias }, cancellationToken));
     }
@@ -62,7 +62,7 @@ internal static class CatalogRoutes
         RequireName(name, "model");
         var import = SubmissionReader.ReadBody<ModelImport>(await Requests.ReadBodyAsync(request, MaxCardBytes, cancellationToken));
         if (import.Alias is { } alias)
-            RequireName(alias, "alias");
+            RequireAlias(alias);
         var artifact = await importer.FetchAsync(import, cancellationToken);
         return Created(await registration.RegisterAsync(
             caller.Tenant, name, new NewModel(artifact) { Pipeline = import.Pipeline, Batching = import.Batching, Card = import.Card, Alias = import.Alias }, cancellationToken));
@@ -156,6 +156,12 @@ internal static class CatalogRoutes
     {
         if (!Identifiers.IsName(name))
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{name}` cannot be the name of a {what}: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("name", name));
+    }
+
+    internal static void RequireAlias(string alias)
+    {
+        if (!Identifiers.IsAlias(alias))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`{alias}` cannot be an alias, which must be {Identifiers.AliasRule}.", ("path", "alias"), ("name", alias));
     }
 
     /// <summary>The upload's own limit is counted while it is stored; the server's general one would cut it off first.</summary>

@@ -54,11 +54,10 @@ internal static class TrainingRoutes
         var job = await RequireAsync(caller, id, store, cancellationToken);
         var body = await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken);
         var asked = body.Length == 0 ? new CheckpointRegistration() : SubmissionReader.ReadBody<CheckpointRegistration>(body);
-        foreach (var (name, member) in ((string?, string)[])[(asked.Model, "model"), (asked.Alias, "alias")])
-        {
-            if (name is not null && !Identifiers.IsName(name))
-                throw new ProblemException(ProblemCodes.InvalidValue, $"`{member}` must be 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", member));
-        }
+        if (asked.Model is { } name && !Identifiers.IsName(name))
+            throw new ProblemException(ProblemCodes.InvalidValue, "`model` must be 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", "model"));
+        if (asked.Alias is { } alias && !Identifiers.IsAlias(alias))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`alias` must be {Identifiers.AliasRule}.", ("path", "alias"));
 
         var version = await checkpoints.RegisterAsync(job, checkpoint, asked.Model, asked.Alias, cancellationToken);
         return Results.Created($"/v1/models/{version.Name}@{version.Version}", version);

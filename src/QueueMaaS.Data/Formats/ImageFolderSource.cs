@@ -5,7 +5,7 @@ using QueueMaaS.Data.Images;
 
 namespace QueueMaaS.Data.Formats;
 
-/// <summary><c>train/&lt;class&gt;/*.jpg</c> and perhaps <c>test/</c> or <c>val/</c>; or <c>&lt;class&gt;/*.jpg</c> alone; perhaps all inside one more folder. Classes are in ordinal order of their names.</summary>
+/// <summary><c>train/&lt;class&gt;/*.jpg</c> and perhaps <c>test/</c> or <c>val/</c>; or <c>test/&lt;class&gt;/*.jpg</c> alone; or <c>&lt;class&gt;/*.jpg</c> alone; perhaps all inside one more folder. Classes are in ordinal order of their names.</summary>
 internal sealed class ImageFolderSource : DatasetSource
 {
     /// <summary>How many images are tried for the data set's size before it is given up as unreadable.</summary>
@@ -22,7 +22,7 @@ internal sealed class ImageFolderSource : DatasetSource
         _zip = zip;
         var images = zip.Files.Where(f => IsImage(f.FullName)).Select(f => (Entry: f, Parts: f.FullName.Split('/'))).ToList();
         var depth = WrappingFolders(images.ConvertAll(i => i.Parts));
-        var withSplits = images.Exists(i => i.Parts.Length - depth >= 3 && SplitOf(i.Parts[depth]) == "train");
+        var withSplits = images.Exists(i => i.Parts.Length - depth >= 3 && SplitOf(i.Parts[depth]) == "train") || IsOnlyTest(images.ConvertAll(i => i.Parts), depth);
         var classDepth = withSplits ? depth + 1 : depth;
 
         // An image that lies in no class folder (a preview beside the folders) is not an item.
@@ -81,6 +81,9 @@ internal sealed class ImageFolderSource : DatasetSource
         "val" or "valid" or "validation" => "val",
         _ => null,
     };
+
+    /// <summary>New data to evaluate on has no folder to train on.</summary>
+    private static bool IsOnlyTest(List<string[]> paths, int depth) => paths.Count > 0 && paths.TrueForAll(p => p.Length - depth >= 3 && SplitOf(p[depth]) == "test");
 
     private static int SplitOrder(string split) => split switch { "train" => 0, "test" => 1, _ => 2 };
 

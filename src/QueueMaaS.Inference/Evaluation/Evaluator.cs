@@ -84,7 +84,7 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
             Compared = figures.ElementAtOrDefault(1),
             Comparison = evaluated.Length > 1 ? Compare(evaluated[0], evaluated[1], input, cancellationToken) : null,
             EmptySlices = [.. figures[0].Slices.Where(static s => s.Items == 0).Select(static s => $"{s.Column}: {s.Slice}")],
-            Notes = Notes(input, dataset, figures),
+            Notes = Notes(input, dataset, figures, evaluated),
             Seed = input.Seed,
             Bootstrap = input.Bootstrap,
         };
@@ -100,13 +100,17 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         _ => Comparison.OfNumbers(model.Numbers!, other.Numbers!, model.Name, other.Name, input.Bootstrap, input.Seed, cancellationToken),
     };
 
-    private static List<string> Notes(EvaluationInput input, Dataset dataset, List<ModelEvaluation> models)
+    private static List<string> Notes(EvaluationInput input, Dataset dataset, List<ModelEvaluation> models, EvaluatedModel[] evaluated)
     {
         var split = EvaluationSources.SplitOf(input, dataset.Card);
         var notes = new List<string>();
-        foreach (var model in models)
+        foreach (var (model, version) in models.Zip(evaluated.Select(static e => e.Version)))
         {
-            if (split is "train" or "all" && (model.TrainedOn == dataset.Name || model.TrainedOn?.StartsWith($"{dataset.Name}@", StringComparison.Ordinal) == true))
+            if (model.TrainedOn != dataset.Name && model.TrainedOn?.StartsWith($"{dataset.Name}@", StringComparison.Ordinal) != true)
+                continue;
+            if (split == "test" && TrainedData.IsTestValidation(version.Card, dataset.Card))
+                notes.Add($"{model.Name} was trained on data set {model.TrainedOn}, which has no split `val`: the training chose its epoch by these items, so its figures may be better than on new ones.");
+            if (split is "train" or "all")
                 notes.Add($"{model.Name} was trained on data set {model.TrainedOn}, so items of the split `{split}` may be among those that it has learned from; its figures may be better than on new ones.");
         }
 

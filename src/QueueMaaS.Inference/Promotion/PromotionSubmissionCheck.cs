@@ -17,8 +17,8 @@ public sealed class PromotionSubmissionCheck(IModelCatalog models, GateCheck gat
     public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var promotion = SubmissionReader.ReadInput<PromotionInput>(input);
-        if (!Identifiers.IsName(promotion.Alias))
-            throw new ProblemException(ProblemCodes.InvalidValue, "`alias` must be an alias such as `production`: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", "input.alias"));
+        if (!Identifiers.IsAlias(promotion.Alias))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`alias` must be an alias such as `production`: {Identifiers.AliasRule}.", ("path", "input.alias"));
         var version = await models.RequireAsync(tenant, promotion.Model, cancellationToken);
         await gates.CheckAsync(tenant, promotion.Gate, SubjectOf(version), cancellationToken);
         if (promotion.Gate.Latency is { BatchSize: > 1 and var rows } && !version.Signature.Inputs.All(static tensor => tensor.Shape is [< 0, ..]))

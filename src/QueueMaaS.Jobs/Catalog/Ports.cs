@@ -52,6 +52,9 @@ public sealed record NewModelVersion
 
     /// <summary>True: no alias moves by itself, not even for the first version of a name. Default false.</summary>
     public bool Unaliased { get; init; }
+
+    /// <summary>Who registers it, where no route does: the registration and every alias that it moves stand in the audit trail under this name, written in the same transaction.</summary>
+    public string? RegisteredBy { get; init; }
 }
 
 /// <summary>Data sets with their versions.</summary>

@@ -21,21 +21,27 @@ public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore message
     }
 
     /// <summary>Runs a failed job again, or makes a job of a message; with something changed where the request says so. What was replayed is kept as it came.</summary>
-    public async Task<JobRecord> ReplayAsync(string tenant, string id, ReplayRequest request, string by, CancellationToken cancellationToken)
+    /// <param name="tenant">Whose it is.</param>
+    /// <param name="id">The dead letter.</param>
+    /// <param name="request">What is changed.</param>
+    /// <param name="by">Who wants it.</param>
+    /// <param name="scopes">What they may do: a message, or a changed job, is a submission of theirs. A failed job that runs again was allowed when it was submitted.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public async Task<JobRecord> ReplayAsync(string tenant, string id, ReplayRequest request, string by, IReadOnlyCollection<string>? scopes, CancellationToken cancellationToken)
     {
         if (await messages.FindAsync(tenant, id, cancellationToken) is { } message)
-            return await ReplayAsync(message, request.Submission, cancellationToken);
+            return await ReplayAsync(message, request.Submission, scopes, cancellationToken);
         var job = await jobs.FindAsync(tenant, id, cancellationToken) ?? throw NotFound(id);
         if (job.State != JobState.Failed)
             throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a failed job is a dead letter.", ("state", job.State));
         if (request.Input is not { } input)
             return await jobs.RequeueAsync(tenant, id, by, cancellationToken) ?? throw NotFound(id);
-        var outcome = await submitter.SubmitAsync(Submission(job) with { Input = input }, new SubmissionOrigin(tenant) { ReplayOf = id, TraceParent = job.TraceParent }, cancellationToken);
+        var outcome = await submitter.SubmitAsync(Submission(job) with { Input = input }, new SubmissionOrigin(tenant) { ReplayOf = id, TraceParent = job.TraceParent, Scopes = scopes }, cancellationToken);
         return outcome.Job;
     }
 
     /// <summary>Replays all that fit, oldest page by page; what cannot be replayed is told and skipped.</summary>
-    public async Task<ReplayResult> ReplayAsync(string tenant, ReplayFilter filter, string by, CancellationToken cancellationToken)
+    public async Task<ReplayResult> ReplayAsync(string tenant, ReplayFilter filter, string by, IReadOnlyCollection<string>? scopes, CancellationToken cancellationToken)
     {
         var most = Math.Min(filter.Limit ?? MostReplayed, MostReplayed);
         var ids = filter.Type == DeadLetterType.Unprocessable ? await MessagesAsync(tenant, filter, most, cancellationToken) : await JobsAsync(tenant, filter, most, cancellationToken);
@@ -45,7 +51,7 @@ public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore message
         {
             try
             {
-                replayed.Add((await ReplayAsync(tenant, id, new ReplayRequest(), by, cancellationToken)).Id);
+                replayed.Add((await ReplayAsync(tenant, id, new ReplayRequest(), by, scopes, cancellationToken)).Id);
             }
             catch (ProblemException exception)
             {
@@ -104,13 +110,13 @@ public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore message
         }
     }
 
-    private async Task<JobRecord> ReplayAsync(UnprocessableMessage message, JsonElement? corrected, CancellationToken cancellationToken)
+    private async Task<JobRecord> ReplayAsync(UnprocessableMessage message, JsonElement? corrected, IReadOnlyCollection<string>? scopes, CancellationToken cancellationToken)
     {
         if (message.ReplayedAs is { } earlier && await jobs.FindAsync(message.Tenant, earlier, cancellationToken) is { } job)
             return job;
         var body = corrected is { } submission ? Encoding.UTF8.GetBytes(submission.GetRawText()) : message.Body;
         var read = SubmissionReader.Read(body, options.Value.MaxSubmissionBytes);
-        var outcome = await submitter.SubmitAsync(read.Id is null ? read with { Id = message.Id } : read, new SubmissionOrigin(message.Tenant) { ReplayOf = message.Id }, cancellationToken);
+        var outcome = await submitter.SubmitAsync(read.Id is null ? read with { Id = message.Id } : read, new SubmissionOrigin(message.Tenant) { ReplayOf = message.Id, Scopes = scopes }, cancellationToken);
         await messages.MarkReplayedAsync(message.Tenant, message.Id, outcome.Job.Id, cancellationToken);
         return outcome.Job;
     }

@@ -12,8 +12,8 @@ public static class RolloutCheck
     public static void Check(RolloutRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
-        if (!Identifiers.IsName(request.Alias) || request.Alias == "production")
-            throw Invalid("alias", "a name beside `production`, such as `canary`");
+        if (!Identifiers.IsAlias(request.Alias) || request.Alias == "production")
+            throw Invalid("alias", "an alias beside `production`, such as `canary`, that is not digits alone, which name a version");
         if (request.Steps is not { Count: >= 1 and <= MostSteps } steps || steps.Any(static share => share is not (> 0 and < 1)) || steps.Zip(steps.Skip(1)).Any(static pair => pair.Second <= pair.First))
             throw Invalid("steps", $"1 to {MostSteps} shares over 0 and below 1, each greater than the one before");
         if (request.MinRequests is < 1 or > 100_000_000)

@@ -22,6 +22,9 @@ public sealed record SubmissionOrigin(string Tenant)
 
     /// <summary>The dead letter that it replays.</summary>
     public string? ReplayOf { get; init; }
+
+    /// <summary>What its caller may do; null: it comes from where nobody is asked, such as the bus or a schedule that was asked for when it was made.</summary>
+    public IReadOnlyCollection<string>? Scopes { get; init; }
 }
 
 /// <summary>Makes the row of a checked submission.</summary>

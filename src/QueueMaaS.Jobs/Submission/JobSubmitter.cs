@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
@@ -43,9 +44,11 @@ public sealed class JobSubmitter : IAsyncDisposable
     /// <param name="origin">Whose job it is, and where it comes from.</param>
     /// <param name="cancellationToken">Gives up waiting; the job may still be accepted.</param>
     /// <returns>The job and whether it was known before.</returns>
-    /// <exception cref="ProblemException">The submission is at fault, clashes with an earlier one of the same id or key, or is beyond the tenant's limits.</exception>
+    /// <exception cref="ProblemException">The submission is at fault or beyond what its caller may do, clashes with an earlier one of the same id or key, or is beyond the tenant's limits.</exception>
     public async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
     {
+        ArgumentNullException.ThrowIfNull(origin);
+        SubmissionScopes.Require(submission, origin.Scopes);
         await _admission.CheckAsync(origin.Tenant, cancellationToken);
         var record = await CheckAsync(submission, origin, cancellationToken);
         var outcome = await _accept.AddAsync(record, cancellationToken);

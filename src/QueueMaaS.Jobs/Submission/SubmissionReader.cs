@@ -75,6 +75,18 @@ public static class SubmissionReader
                 ("field", member), ("path", path));
         }
 
+        if (reason.StartsWith("Duplicate property", StringComparison.Ordinal))
+        {
+            var member = reason.Split('\'') is [_, var quoted, ..] ? quoted : path;
+            // Within what has no type of its own the place ends at the object.
+            if (!path.EndsWith(member, StringComparison.OrdinalIgnoreCase))
+                path = exception.Path is null or "$" ? member : $"{path}.{member}";
+            return new(
+                ProblemCodes.InvalidRequest,
+                $"{Capital(what)} has a field twice: `{member}`. Upper and lower case make no difference in the contract's names; give it once.",
+                ("field", member), ("path", path));
+        }
+
         if (reason.Contains("missing required properties", StringComparison.Ordinal))
         {
             var missing = reason[(reason.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim().TrimEnd('.').Replace("'", "`", StringComparison.Ordinal);
@@ -85,12 +97,35 @@ public static class SubmissionReader
             return new(ProblemCodes.InvalidRequest, $"Expected {what} to be a JSON object, but it is something else (an array, a string, a number …).");
 
         if (reason.Contains("could not be converted to", StringComparison.Ordinal))
-            return new(ProblemCodes.InvalidValue, $"`{path}` has a value of the wrong type or outside its choices.", ("path", path));
+            return new(ProblemCodes.InvalidValue, $"`{path}` has a value of the wrong type or outside its choices{(Wanted(reason) is { } wanted ? $": it must be {wanted}" : "")}.", ("path", path));
 
         return new(
             ProblemCodes.InvalidRequest,
             $"{Capital(what)} is not valid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}.",
             ("line", exception.LineNumber + 1), ("byte", exception.BytePositionInLine + 1));
+    }
+
+    /// <summary>What a value must be, by the type that the reader names; null where nothing simple can be said.</summary>
+    private static string? Wanted(string reason)
+    {
+        const string To = "could not be converted to ";
+        var type = reason[(reason.IndexOf(To, StringComparison.Ordinal) + To.Length)..].TrimEnd('.');
+        const string Nullable = "System.Nullable`1[";
+        if (type.StartsWith(Nullable, StringComparison.Ordinal))
+            type = type[Nullable.Length..^1];
+        if (typeof(QueueMaaSJson).Assembly.GetType(type) is { IsEnum: true } choices)
+            return $"one of {string.Join(", ", Enum.GetNames(choices).Select(static name => $"`{JsonNamingPolicy.CamelCase.ConvertName(name)}`"))}";
+        return type switch
+        {
+            "System.Int32" or "System.Int64" => "a whole number",
+            "System.Double" or "System.Single" or "System.Decimal" => "a number",
+            "System.Boolean" => "true or false",
+            "System.String" => "a text",
+            "System.DateTimeOffset" => "a time such as 2026-03-01T12:00:00Z",
+            _ when type.Contains("Dictionary`", StringComparison.Ordinal) || type.StartsWith("QueueMaaS.", StringComparison.Ordinal) => "an object",
+            _ when type.StartsWith("System.Collections.", StringComparison.Ordinal) || type.EndsWith("[]", StringComparison.Ordinal) => "a list",
+            _ => null,
+        };
     }
 
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];

@@ -47,12 +47,13 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
                 CreatedAt = time.GetUtcNow(),
             };
             context.Models.Add(row);
+            Remember(context, tenant, version, "model.register", $"{row.Name}/{row.Version}");
             if (latest == 0 && !version.Unaliased)
-                await PointAsync(context, tenant, new ModelAlias(version.Name, DefaultAlias, row.Version), cancellationToken);
+                await DeployAsync(context, tenant, version, new ModelAlias(version.Name, DefaultAlias, row.Version), cancellationToken);
         }
 
         if (version.Alias is { } alias)
-            await PointAsync(context, tenant, new ModelAlias(version.Name, alias, row.Version), cancellationToken);
+            await DeployAsync(context, tenant, version, new ModelAlias(row.Name, alias, row.Version), cancellationToken);
         await context.SaveChangesAsync(cancellationToken);
         return await ViewAsync(context, row, cancellationToken);
     }, cancellationToken);
@@ -96,14 +97,34 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
             return views;
         }, cancellationToken);
 
-    private static async Task PointAsync(QueueMaaSDbContext context, string tenant, ModelAlias alias, CancellationToken cancellationToken)
+    private async Task DeployAsync(QueueMaaSDbContext context, string tenant, NewModelVersion version, ModelAlias alias, CancellationToken cancellationToken)
+    {
+        // A job that was taken over after it registered finds its alias where it put it: that was remembered then.
+        if (await PointAsync(context, tenant, alias, cancellationToken))
+            Remember(context, tenant, version, "model.deploy", $"{alias.Name}/{alias.Alias}/{alias.Version}");
+    }
+
+    /// <summary>What a job does has no route that would remember it.</summary>
+    private void Remember(QueueMaaSDbContext context, string tenant, NewModelVersion version, string action, string subject)
+    {
+        if (version.RegisteredBy is not { } actor)
+            return;
+        var now = time.GetUtcNow();
+        context.Audit.Add(new AuditEntry(Ulid.NewUlid(now).ToString(), now, tenant, actor, action, subject, "done"));
+    }
+
+    /// <returns>False where it points there already.</returns>
+    private static async Task<bool> PointAsync(QueueMaaSDbContext context, string tenant, ModelAlias alias, CancellationToken cancellationToken)
     {
         var row = context.Aliases.Local.FirstOrDefault(a => a.Tenant == tenant && a.Name == alias.Name && a.Alias == alias.Alias)
             ?? await context.Aliases.SingleOrDefaultAsync(a => a.Tenant == tenant && a.Name == alias.Name && a.Alias == alias.Alias, cancellationToken);
         if (row is null)
             context.Aliases.Add(new ModelAliasRow { Tenant = tenant, Name = alias.Name, Alias = alias.Alias, Version = alias.Version, Share = alias.Share });
+        else if ((row.Version, row.Share) == (alias.Version, alias.Share))
+            return false;
         else
             (row.Version, row.Share) = (alias.Version, alias.Share);
+        return true;
     }
 
     private static async Task<ModelVersion> ViewAsync(QueueMaaSDbContext context, ModelVersionRow row, CancellationToken cancellationToken)

@@ -118,6 +118,12 @@ internal static class AutoProbe
         var range = new LearningRateRange(steps: steps);
         measure.Steps(measure.Preset, speed.BatchSize, range.Steps, range.At, (step, loss) => range.Add(step, loss) && !cancellationToken.IsCancellationRequested);
         cancellationToken.ThrowIfCancellationRequested();
+        if (!range.IsFound)
+        {
+            choice.NoRange(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"a range test (Smith 2017) found no step size: its loss was lowest at {range.Lowest:G2}, at or near the smallest that it tried, so it is the usual one of Adam"));
+            return null;
+        }
+
         choice.LearningRate(range);
         return range.Proposal;
     }

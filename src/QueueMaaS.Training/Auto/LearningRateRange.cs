@@ -21,8 +21,14 @@ internal sealed class LearningRateRange(double least = 1e-6, double most = 1, in
     /// <summary>Steps of the whole test.</summary>
     public int Steps => steps;
 
-    /// <summary>What is proposed.</summary>
-    public double Proposal => Math.Clamp(Lowest / Below, 1e-5, 0.1);
+    /// <summary>Below this a training gets nowhere.</summary>
+    private const double Floor = 1e-5;
+
+    /// <summary>False where the loss only grew, or so soon that what is left of the step size would get nowhere.</summary>
+    public bool IsFound => Lowest / Below >= Floor;
+
+    /// <summary>What is proposed, where one was found.</summary>
+    public double Proposal => Math.Clamp(Lowest / Below, Floor, 0.1);
 
     /// <summary>The step size of a step, from 0.</summary>
     public double At(int step) => least * Math.Pow(most / least, step / (double)(steps - 1));

@@ -39,8 +39,8 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
     {
         if (!Identifiers.IsName(training.Model))
             throw new ProblemException(ProblemCodes.InvalidValue, "`model` must be 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", "input.model"));
-        if (training.Deploy is not null && !Identifiers.IsName(training.Deploy))
-            throw new ProblemException(ProblemCodes.InvalidValue, "`deploy` must be an alias such as `production`.", ("path", "input.deploy"));
+        if (training.Deploy is not null && !Identifiers.IsAlias(training.Deploy))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`deploy` must be an alias such as `production`: {Identifiers.AliasRule}.", ("path", "input.deploy"));
         var settings = TrainingSettings.From(training);
         var dataset = await datasets.RequireAsync(tenant, training.Dataset, cancellationToken);
         CardFit.Require(dataset.Card, settings);
@@ -215,6 +215,7 @@ internal sealed class TrainingJobExecutor(
             Metrics = Metrics(trained),
             Alias = input.Gate is null ? input.Deploy : null,
             Unaliased = input.Gate is not null,
+            RegisteredBy = $"job {jobId}",
         }, cancellationToken);
     }
 

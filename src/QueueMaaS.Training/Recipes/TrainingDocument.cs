@@ -16,12 +16,16 @@ internal static class TrainingDocument
     /// <exception cref="ProblemException">The document is at fault, or there is no such recipe.</exception>
     public static TrainingInput Read(JsonElement input)
     {
-        if (input.ValueKind != JsonValueKind.Object || !input.TryGetProperty(RecipeMember, out var named) || named.ValueKind == JsonValueKind.Null)
+        if (input.ValueKind != JsonValueKind.Object || !input.EnumerateObject().Any(static member => string.Equals(member.Name, RecipeMember, StringComparison.OrdinalIgnoreCase)))
             return SubmissionReader.ReadInput<TrainingInput>(input);
-        if (named.ValueKind != JsonValueKind.String)
+        // The recipe's settings and the job's are laid over each other by name.
+        var own = ContractNames.Of(input, "input");
+        if (own[RecipeMember] is not { } named)
+            return SubmissionReader.ReadInput<TrainingInput>(input);
+        if (named.GetValueKind() != JsonValueKind.String)
             throw new ProblemException(ProblemCodes.InvalidValue, "`recipe` must be the name of a recipe, such as `tabular-default@1`.", ("path", "input.recipe"));
-        var recipe = RecipeBook.Default.Require(named.GetString()!);
-        return SubmissionReader.ReadInput<TrainingInput>(JsonSerializer.SerializeToElement(Merge(recipe, JsonObject.Create(input)!)));
+        var recipe = RecipeBook.Default.Require(named.GetValue<string>());
+        return SubmissionReader.ReadInput<TrainingInput>(JsonSerializer.SerializeToElement(Merge(recipe, own)));
     }
 
     /// <summary>

@@ -71,7 +71,7 @@ public sealed record TrainingSettings
         ArgumentNullException.ThrowIfNull(input);
         Check.That(Identifiers.IsName(input.Model), "model", input.Model, Check.Name);
         Check.That(VersionReference.TryParse(input.Dataset, out var dataset) && dataset.Alias is null, "dataset", input.Dataset, "'name' or 'name@version', such as 'digits@2'");
-        Check.That(input.Deploy is null || Identifiers.IsName(input.Deploy), "deploy", input.Deploy, $"an alias: {Check.Name}");
+        Check.That(input.Deploy is null || Identifiers.IsAlias(input.Deploy), "deploy", input.Deploy, $"an alias: {Identifiers.AliasRule}");
         Check.That(input.Preset is null || input.Network is null, "network", "given", "left out where a 'preset' is named");
         if (input.Preset is { } preset && !ModelPresets.Known.Contains(preset, StringComparer.Ordinal))
             throw ModelPresets.Unknown(preset);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using QueueMaaS.Contracts;
+using QueueMaaS.Training.Recipes;
 
 namespace QueueMaaS.Training.Sweeps;
 
@@ -36,6 +37,29 @@ internal sealed class FieldPath
 
         return steps is [string, ..] ? new(text, steps) : throw Malformed(text);
     }
+
+    /// <summary>The path as the contract writes it, where this one parts from it in upper and lower case; null where it does not.</summary>
+    public string? Misspelt()
+    {
+        var written = ContractNames.Of(_steps);
+        if (written.SequenceEqual(_steps))
+            return null;
+        var text = new System.Text.StringBuilder();
+        foreach (var step in written)
+        {
+            text.Append(step switch
+            {
+                int index => $"[{index}]",
+                string name when name.AsSpan().ContainsAny('.', '[') => $"[\"{name}\"]",
+                _ => $"{(text.Length > 0 ? "." : "")}{step}",
+            });
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>Whether one of the two lies within the other, or both are the same.</summary>
+    public bool Overlaps(FieldPath other) => _steps.Zip(other._steps).All(static pair => pair.First.Equals(pair.Second));
 
     /// <summary>Puts a value into a training; objects on the way that are missing are made.</summary>
     /// <exception cref="ProblemException"><c>search_invalid</c>: the path leads through something that has no fields, or beyond the end of a list.</exception>

@@ -23,8 +23,21 @@ internal static class SweepMetric
             throw new ProblemException(ProblemCodes.MetricUnknown, $"`metric` is `{metric}`, but {(HasClasses(known) ? "a training with classes has `validationAccuracy` and `validationLoss`" : "a training on numbers has `validationLoss`, `validationError` and `validationR2`")}.", ("metric", metric), ("task", known));
     }
 
+    /// <exception cref="ProblemException"><c>search_invalid</c>: losses of different kinds are to be compared.</exception>
+    public static void RequireOneUnit(string? metric, string? lossField)
+    {
+        if (metric == Loss && lossField is not null)
+        {
+            throw new ProblemException(
+                ProblemCodes.SearchInvalid, $"`metric` is `{Loss}`, but `search.space` varies `{lossField}`: losses of different kinds are in different units and cannot be compared. Compare by `{Accuracy}` where there are classes, else by `{Error}` or `{R2}`.",
+                ("field", lossField), ("metric", metric), ("path", "input.metric"));
+        }
+    }
+
     /// <summary>What is compared where nothing was asked for.</summary>
-    public static string Default(TrainingTask task) => HasClasses(task) ? Accuracy : Loss;
+    /// <param name="task">What is learned.</param>
+    /// <param name="lossVaries">True: the trials' losses are in different units.</param>
+    public static string Default(TrainingTask task, bool lossVaries) => HasClasses(task) ? Accuracy : lossVaries ? Error : Loss;
 
     /// <summary>Whether the first figure is the better one.</summary>
     public static bool IsBetter(string metric, double first, double second) => metric is Accuracy or R2 ? first > second : first < second;

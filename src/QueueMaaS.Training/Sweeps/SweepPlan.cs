@@ -31,6 +31,9 @@ internal sealed class SweepPlan
     /// <summary>The epochs of each rung; one rung unless the method is asha.</summary>
     public IReadOnlyList<int> Rungs { get; }
 
+    /// <summary>The field of the loss that is varied, where one is: the trials' losses cannot be compared then.</summary>
+    public string? LossField => Points.Count == 0 ? null : Points[0].Keys.FirstOrDefault(static varied => FieldPath.Parse(varied).Root == "loss");
+
     public bool IsHalving => Input.Search.Method is SearchMethod.Asha or SearchMethod.Auto;
 
     /// <summary>True where settings are measured and proposed first.</summary>
@@ -52,8 +55,10 @@ internal sealed class SweepPlan
     {
         var input = SubmissionReader.ReadInput<SweepInput>(json);
         CheckRanges(input);
-        if (JsonSerializer.SerializeToNode(input.Training) is not JsonObject training)
+        if (input.Training.ValueKind != JsonValueKind.Object)
             throw new ProblemException(ProblemCodes.InvalidRequest, "`training` must be a JSON object: the input of a training job.", ("path", "input.training"));
+        // What is varied is put into it by name.
+        var training = ContractNames.Of(input.Training, "input.training");
         if (training.ContainsKey("trial"))
             throw Invalid("training.trial", "left out: the service writes it");
         if (input.Register is { } register)
@@ -65,9 +70,10 @@ internal sealed class SweepPlan
         if (input.Search.Method == SearchMethod.Auto)
             return OfAuto(input, training, proposal);
         var points = SearchPoints.Of(input.Search, maxTrials);
-        foreach (var field in points[0].Keys)
-            CheckField(input.Search, FieldPath.Parse(field));
-        return new(input, training, points, RungsOf(input, training), null);
+        CheckFields(input.Search, [.. points[0].Keys.Select(FieldPath.Parse)]);
+        var plan = new SweepPlan(input, training, points, RungsOf(input, training), null);
+        SweepMetric.RequireOneUnit(input.Metric, plan.LossField);
+        return plan;
     }
 
     /// <summary>The training as it was given, without what is varied.</summary>
@@ -100,10 +106,27 @@ internal sealed class SweepPlan
         return new(input, training, proposal.Points, proposal.Points.Count > 1 && proposal.MinEpochs < epochs ? RungsBetween(proposal.MinEpochs, epochs, 3) : [epochs], proposal);
     }
 
+    private static void CheckFields(SearchSettings search, FieldPath[] paths)
+    {
+        for (var i = 0; i < paths.Length; i++)
+        {
+            CheckField(search, paths[i]);
+            // One would undo the other, whichever comes first.
+            if (Array.Find(paths[..i], paths[i].Overlaps) is { } other)
+            {
+                throw new ProblemException(
+                    ProblemCodes.SearchInvalid, $"`search.space` has the fields `{other.Text}` and `{paths[i].Text}`, of which one lies within the other or is the same. Vary one of them.",
+                    ("field", paths[i].Text), ("other", other.Text), ("path", "input.search.space"));
+            }
+        }
+    }
+
     private static void CheckField(SearchSettings search, FieldPath path)
     {
+        if (path.Misspelt() is { } written)
+            throw new ProblemException(ProblemCodes.SearchInvalid, $"`search.space` has the field `{path.Text}`; a training has `{written}`. Write it so.", ("field", path.Text), ("path", "input.search.space"));
         if (Fixed.Contains(path.Root, StringComparer.Ordinal))
-            throw new ProblemException(ProblemCodes.SearchInvalid, $"`search.space` has the field `{path.Text}`, which is the same for all trials of a sweep. Vary it over several sweeps.", ("field", path.Text));
+            throw new ProblemException(ProblemCodes.SearchInvalid, $"`search.space` has the field `{path.Text}`, which is the same for all trials of a sweep. Vary it over several sweeps.", ("field", path.Text), ("path", "input.search.space"));
         if (search.Method == SearchMethod.Asha && path.Text == "epochs")
             throw new ProblemException(ProblemCodes.SearchInvalid, "`search.space` has the field `epochs`, which is what asha gives its trials more and more of. Give it in `training`: the epochs of the highest rung.", ("field", path.Text));
     }

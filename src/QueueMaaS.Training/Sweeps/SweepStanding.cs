@@ -57,7 +57,7 @@ internal sealed class SweepStanding
                 outputs[place] = output;
         }
 
-        var metric = plan.Input.Metric ?? (outputs.Count > 0 ? SweepMetric.Default(outputs.Values.First().Task) : null);
+        var metric = plan.Input.Metric ?? (outputs.Count > 0 ? SweepMetric.Default(outputs.Values.First().Task, plan.LossField is not null) : null);
         var dataset = jobs.Count > 0 ? JsonElement.Parse(jobs.Values.First().Input).GetProperty("dataset").GetString() : null;
         return new(plan, metric, dataset, jobs, outputs, children.FirstOrDefault(TrialJobs.IsBest));
     }

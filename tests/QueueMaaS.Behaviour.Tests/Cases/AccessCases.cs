@@ -168,6 +168,43 @@ public abstract class AccessCases(ServiceFixture service)
         (await Should.ThrowAsync<System.Data.Common.DbException>(context.Database.ExecuteSqlRawAsync("delete from audit_log", Cancel))).Message.ShouldContain("append-only");
     }
 
+    [Theory]
+    [InlineData("POST", "/v1/jobs", "JOB")]
+    [InlineData("POST", "/v1/groups", """{"id":"moving","jobs":[JOB]}""")]
+    [InlineData("PUT", "/v1/schedules/moving", """{"cron":"0 3 1 1 *","job":JOB}""")]
+    public async Task A_key_that_may_only_submit_cannot_hand_in_what_moves_an_alias(string method, string path, string body)
+    {
+        using var http = Http(await KeyAsync("default", AccessScopes.Submit, AccessScopes.Read));
+        string[] jobs =
+        [
+            """{"kind":"promotion","input":{"model":"double@1","alias":"moved","gate":{"latency":{"p99Ms":60000}}}}""",
+            """{"kind":"training","input":{"model":"double","dataset":"images","deploy":"moved"}}""",
+            """{"kind":"sweep","input":{"training":{"dataset":"images","Deploy":"moved"},"search":{"method":"grid","space":{"epochs":{"values":[1,2]}}},"register":"double"}}""",
+        ];
+        foreach (var job in jobs)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Parse(method), path) { Content = new StringContent(body.Replace("JOB", job, StringComparison.Ordinal), Encoding.UTF8, "application/json") };
+            using var response = await http.SendAsync(request, Cancel);
+            response.StatusCode.ShouldBe(HttpStatusCode.Forbidden, job);
+            var problem = JsonElement.Parse(await response.Content.ReadAsStringAsync(Cancel));
+            problem.GetProperty("code").GetString().ShouldBe(ProblemCodes.ScopeMissing);
+            problem.GetProperty("detail").GetString()!.ShouldContain("needs a caller with the scope `models` beside `submit`; this one has `submit`, `read`");
+        }
+    }
+
+    [Fact]
+    public async Task A_promotion_that_is_submitted_as_a_job_stands_in_the_audit_trail_with_its_caller()
+    {
+        var key = await KeyAsync("default", AccessScopes.Admin, AccessScopes.Models, AccessScopes.Submit, AccessScopes.Read);
+        using var http = Http(key);
+        await SendAsync(http, HttpMethod.Post, "/v1/jobs", """{"kind":"promotion","input":{"model":"double@1","alias":"asked","gate":{"latency":{"p99Ms":60000}}}}""");
+        using var refused = await http.PostAsync("/v1/jobs", new StringContent("""{"kind":"promotion","input":{"model":"double@999","alias":"asked","gate":{"latency":{"p99Ms":60000}}}}""", Encoding.UTF8, "application/json"), Cancel);
+        refused.StatusCode.ShouldBe(HttpStatusCode.NotFound);
+
+        var entries = (await http.GetFromJsonAsync<Page<AuditEntry>>("/v1/audit", QueueMaaSJson.Relaxed, Cancel))!.Items.Where(entry => entry.Actor == $"key {KeyOffice.IdOf(key)}");
+        entries.Select(static entry => (entry.Action, entry.Subject, entry.Outcome)).ShouldBe([("model.promotion.request", "double@999", ProblemCodes.ModelNotFound), ("model.promotion.request", "double@1", "done")]);
+    }
+
     [Fact]
     public async Task Grpc_asks_for_a_key_and_computes_with_the_models_of_its_tenant()
     {

@@ -21,6 +21,8 @@ public abstract class CatalogCases(ServiceFixture service)
         (second.Version - first.Version).ShouldBe(1);
         first.Aliases.ShouldBe(["production"]);
         await service.Api.DeployAsync("aliased", "canary", second.Version, Cancel);
+        foreach (var number in (string[])["4", "007"])
+            (await Should.ThrowAsync<ProblemException>(service.Api.DeployAsync("aliased", number, second.Version, Cancel))).Problem.Message.ShouldContain("not digits alone, which name a version");
         (await service.Api.GetModelAsync("aliased@canary", Cancel)).Version.ShouldBe(second.Version);
         (await service.Api.GetModelAsync("aliased", Cancel)).Version.ShouldBe(first.Version);
         var job = await service.Api.SubmitAsync(QueueMaaSClient.Inference(new InferenceInput { Model = "aliased@canary", Inputs = [Requests.Row(1, 2)] }), cancellationToken: Cancel);

@@ -28,6 +28,11 @@ public abstract class SweepCases(ServiceFixture service)
         board.Trials[0].Parameters["learningRate"].GetDouble().ShouldBe(output.Best.Parameters["learningRate"].GetDouble());
         (await LeaderboardAsync(job.Id, "?limit=2&offset=1")).Trials.Select(t => t.Rank).ShouldBe([2, 3]);
 
+        var trail = (await service.Http.GetFromJsonAsync<Page<AuditEntry>>("v1/audit?limit=200", QueueMaaSJson.Relaxed, Cancel))!.Items.Where(entry => entry.Actor == $"job {job.Id}:best");
+        // A first version becomes production, too.
+        trail.Select(static entry => $"{entry.Action} {entry.Subject} {entry.Outcome}").Order(StringComparer.Ordinal).ShouldBe(
+            ["model.deploy grid-best/champion/1 done", "model.deploy grid-best/production/1 done", "model.register grid-best/1 done"]);
+
         var version = await service.Api.GetModelAsync("grid-best@champion", Cancel);
         version.TrainedBy.ShouldBe($"{job.Id}:best");
         var parameters = version.Card!.Parameters!.Value;

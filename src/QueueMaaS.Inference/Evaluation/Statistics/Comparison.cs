@@ -71,7 +71,7 @@ internal static class Comparison
         var means = Means(differences, resamples, seed, cancellationToken);
         var mean = differences.Average();
         var (_, interval, p, significant) = Bootstrapped(mean, means);
-        var counts = FormattableString.Invariant($"95 % interval {interval.Low:0.####} to {interval.High:0.####}, paired bootstrap {Probability(p)}");
+        var counts = Counts(interval, p, significant && mean < 0);
         return new()
         {
             Test = "pairedBootstrap",
@@ -113,10 +113,17 @@ internal static class Comparison
 
     private static string Said(string figure, FigureDifference difference, string modelName, string otherName)
     {
-        var counts = FormattableString.Invariant($"95 % interval {difference.Interval.Low:0.####} to {difference.Interval.High:0.####}, paired bootstrap {Probability(difference.PValue)}");
+        var counts = Counts(difference.Interval, difference.PValue, difference is { Significant: true, Difference: < 0 });
         return difference.Significant
             ? FormattableString.Invariant($"The difference of the {figure} is real at the 5 % level: that of {(difference.Difference > 0 ? modelName : otherName)} is greater by {Math.Abs(difference.Difference):0.####} ({counts}).")
             : FormattableString.Invariant($"No real difference of the {figure} is shown at the 5 % level: {modelName} and {otherName} part by {difference.Difference:0.####}, which chance alone may give ({counts}).");
+    }
+
+    /// <summary>A sentence that says by how much one is ahead has no sign, so its interval has none either.</summary>
+    private static string Counts(Interval interval, double p, bool turned)
+    {
+        var (low, high) = turned ? (-interval.High, -interval.Low) : (interval.Low, interval.High);
+        return FormattableString.Invariant($"95 % interval {low:0.####} to {high:0.####}, paired bootstrap {Probability(p)}");
     }
 
     private static FigureDifference Bootstrapped(double difference, double[] ascending)

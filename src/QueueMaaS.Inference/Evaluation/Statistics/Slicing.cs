@@ -12,10 +12,14 @@ internal sealed record SliceColumn(string Name, string?[]? Texts, double[]? Numb
 /// <summary>A part of the items.</summary>
 internal readonly record struct Slice(string Name, int[] Items);
 
-/// <summary>Divides items: by category, or by the quarters of a number.</summary>
+/// <summary>Divides items: by category, or by the quarters of a number that has more than a few values.</summary>
 internal static class Slicing
 {
     private const int MostCategories = 50;
+
+    /// <summary>Numbers of so many values or fewer are categories, as the columns of a table are.</summary>
+    private const int MostValues = 10;
+
     private const string Others = "(other)";
     private const string Missing = "(missing)";
 
@@ -41,22 +45,50 @@ internal static class Slicing
     private static List<Slice> Quarters(double[] numbers, int[] items)
     {
         int[] given = [.. items.Where(i => double.IsFinite(numbers[i]))];
-        var slices = new List<Slice>();
-        if (given.Length > 0)
-        {
-            double[] ascending = [.. given.Select(i => numbers[i]).Order()];
-            double[] edges = [.. Enumerable.Range(0, 5).Select(q => Resampling.Quantile(ascending, q / 4.0))];
-            for (var q = 0; q < 4; q++)
-            {
-                var (low, high, last) = (edges[q], edges[q + 1], q == 3);
-                slices.Add(new($"[{Text(low)}, {Text(high)}{(last ? "]" : ")")}", [.. given.Where(i => numbers[i] >= low && (numbers[i] < high || last))]));
-            }
-        }
-
+        double[] ascending = [.. given.Select(i => numbers[i]).Order()];
+        double[] values = [.. ascending.Distinct()];
+        // Where no value comes twice, a slice for each would be one for each item.
+        List<Slice> slices = values.Length <= MostValues && (values.Length < given.Length || values.Length == 1)
+            ? [.. values.Zip(Texts(values), (value, text) => new Slice(text, [.. given.Where(i => numbers[i] == value)]))]
+            : given.Length > 0 ? Between([.. Enumerable.Range(0, 5).Select(q => Resampling.Quantile(ascending, q / 4.0))], numbers, given) : [];
         if (given.Length < items.Length)
             slices.Add(new(Missing, [.. items.Where(i => !double.IsFinite(numbers[i]))]));
         return slices;
     }
 
-    private static string Text(double number) => number.ToString("0.####", CultureInfo.InvariantCulture);
+    /// <summary>The slices between edges. An edge that comes twice is a value that more than a quarter has: it is a slice of its own.</summary>
+    private static List<Slice> Between(double[] edges, double[] numbers, int[] given)
+    {
+        double[] distinct = [.. edges.Distinct()];
+        bool[] own = [.. distinct.Select(edge => edges.Count(e => e == edge) > 1)];
+        var texts = Texts(distinct);
+        var slices = new List<Slice>();
+        for (var at = 0; at < distinct.Length; at++)
+        {
+            var low = distinct[at];
+            if (own[at])
+                slices.Add(new(texts[at], [.. given.Where(i => numbers[i] == low)]));
+            if (at + 1 == distinct.Length)
+                break;
+            var (high, open, closed) = (distinct[at + 1], own[at], at + 2 == distinct.Length && !own[at + 1]);
+            slices.Add(new(
+                $"{(open ? '(' : '[')}{texts[at]}, {texts[at + 1]}{(closed ? ']' : ')')}",
+                [.. given.Where(i => (open ? numbers[i] > low : numbers[i] >= low) && (closed ? numbers[i] <= high : numbers[i] < high))]));
+        }
+
+        return slices;
+    }
+
+    /// <summary>As short as they can be while no two are the same.</summary>
+    private static string[] Texts(double[] distinct)
+    {
+        for (var digits = 4; digits < 16; digits++)
+        {
+            string[] texts = [.. distinct.Select(number => number.ToString($"0.{new string('#', digits)}", CultureInfo.InvariantCulture))];
+            if (texts.Distinct(StringComparer.Ordinal).Count() == texts.Length)
+                return texts;
+        }
+
+        return [.. distinct.Select(static number => number.ToString("R", CultureInfo.InvariantCulture))];
+    }
 }

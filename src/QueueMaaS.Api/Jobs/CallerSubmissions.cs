@@ -1,0 +1,46 @@
+using System.Text.Json;
+using QueueMaaS.Api.Access;
+using QueueMaaS.Api.Hosting;
+using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Access;
+using QueueMaaS.Jobs.Life;
+using QueueMaaS.Jobs.Submission;
+
+namespace QueueMaaS.Api.Jobs;
+
+/// <summary>Hands in what a caller submits: held to what the caller may do, and with its line in the audit trail where a route of its own for the same would have one.</summary>
+internal sealed class CallerSubmissions(JobSubmitter submitter, AuditBook audit)
+{
+    // Whatever stands in a refused submission may be long.
+    private const int MaxSubjectChars = 200;
+
+    public async Task<AcceptOutcome> SubmitAsync(Caller caller, JobSubmission submission, string? idempotencyKey, CancellationToken cancellationToken)
+    {
+        SubmissionScopes.Require(submission, caller.Scopes);
+        var origin = new SubmissionOrigin(caller.Tenant) { IdempotencyKey = idempotencyKey, Scopes = caller.Scopes };
+        if (submission.Kind != JobKind.Promotion)
+            return await submitter.SubmitAsync(submission, origin, cancellationToken);
+        var outcome = ProblemCodes.InternalError;
+        try
+        {
+            var accepted = await submitter.SubmitAsync(submission, origin, cancellationToken);
+            outcome = "done";
+            return accepted;
+        }
+        catch (ProblemException exception)
+        {
+            outcome = exception.Problem.Code;
+            throw;
+        }
+        finally
+        {
+            await audit.RememberAsync(caller.Tenant, caller.Name, "model.promotion.request", SubjectOf(submission.Input), outcome);
+        }
+    }
+
+    private static string SubjectOf(JsonElement input)
+    {
+        var model = input.ValueKind == JsonValueKind.Object && input.TryGetProperty("model", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString()! : "";
+        return model.Length <= MaxSubjectChars ? model : model[..MaxSubjectChars];
+    }
+}
