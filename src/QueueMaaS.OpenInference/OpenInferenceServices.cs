@@ -37,7 +37,7 @@ public static class OpenInferenceServices
         app.MapProtocolRoutes();
         app.MapGrpcService<InferenceService>();
         // Methods of Triton's that are not served: its clients read a status in gRPC's own form only.
-        app.MapPost($"/{GrpcServiceName}/{{method}}", NotServed).WithMetadata(new OpenToAllAttribute()).ExcludeFromDescription();
+        app.MapPost($"/{GrpcServiceName}/{{method}}", NotServed).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).ExcludeFromDescription();
     }
 
     private static Task NotServed(HttpContext http)

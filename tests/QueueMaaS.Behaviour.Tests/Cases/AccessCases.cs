@@ -20,8 +20,8 @@ namespace QueueMaaS.Behaviour.Tests.Cases;
 /// <summary>Who may do what, and sees whose things.</summary>
 public abstract class AccessCases(ServiceFixture service)
 {
-    /// <summary>Files by the hash of their content, and uploads by an id made at random: whoever knows the name may have it (docs/security.md). Recipes come with the program and are everybody's.</summary>
-    private static readonly string[] KnownByTheirNames = ["/v1/artifacts/{id}", "/v1/uploads/{id}", "/v1/recipes/{recipe}"];
+    /// <summary>Files by the hash of their content, and uploads by an id made at random: whoever knows the name may have it (docs/security.md). Recipes come with the program and are everybody's; what is not served is nobody's.</summary>
+    private static readonly string[] KnownByTheirNames = ["/v1/artifacts/{id}", "/v1/uploads/{id}", "/v1/recipes/{recipe}", "/v2/{**path}"];
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
