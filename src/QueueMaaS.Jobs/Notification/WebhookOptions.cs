@@ -44,7 +44,10 @@ public sealed class WebhookOptions
 
     /// <summary>Waits between tries, each lengthened by up to a fifth at random; after the last one the delivery has failed. Default as in Standard Webhooks: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.</summary>
     [MinLength(1), Range(typeof(TimeSpan), "00:00:00", "30.00:00:00")]
-    public TimeSpan[] RetrySchedule { get; set; } =
+    public TimeSpan[] RetrySchedule { get; set => field = value?.Length > DefaultSchedule.Length && value.AsSpan(0, DefaultSchedule.Length).SequenceEqual(DefaultSchedule) ? value[DefaultSchedule.Length..] : value!; } = DefaultSchedule;
+
+    // The configuration binder puts what is configured behind what is there already.
+    private static TimeSpan[] DefaultSchedule =>
     [
         TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(30), TimeSpan.FromHours(2), TimeSpan.FromHours(5),
         TimeSpan.FromHours(10), TimeSpan.FromHours(14), TimeSpan.FromHours(20), TimeSpan.FromHours(24),

@@ -25,9 +25,21 @@ internal static class SubmissionLimits
             throw Invalid("delaySeconds", "seconds from 0 to 31622400");
         if (submission.TimeoutSeconds is { } timeout && !(timeout is > 0 and <= 30 * 86_400.0))
             throw Invalid("timeoutSeconds", "seconds above 0, up to 2592000");
+        CheckTexts(submission, idempotencyKey);
         CheckRetry(submission.Retry);
         CheckUnique(submission.Unique);
         CheckRelations(submission);
+    }
+
+    /// <summary>What is stored as text: a database whose texts hold no NUL would refuse it, and with it the others of its group.</summary>
+    private static void CheckTexts(JobSubmission submission, string? idempotencyKey)
+    {
+        foreach (var (path, text) in ((string, string?)[])
+            [("Idempotency-Key", idempotencyKey), ("webhook.url", submission.Webhook?.Url), ("webhook.secret", submission.Webhook?.Secret), ("unique.key", submission.Unique?.Key), .. submission.Tags?.Select(static tag => ("tags", (string?)tag)) ?? []])
+        {
+            if (text?.Contains('\0', StringComparison.Ordinal) == true)
+                throw Invalid(path, "a text without NUL (U+0000)");
+        }
     }
 
     private static void CheckRetry(RetryPolicy? retry)

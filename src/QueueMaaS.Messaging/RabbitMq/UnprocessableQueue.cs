@@ -87,7 +87,7 @@ internal sealed partial class UnprocessableQueue(RabbitConnection connection, Ra
     {
         byte[] bytes => bytes.Length,
         string text => Encoding.UTF8.GetByteCount(text),
-        IDictionary table => table.Cast<DictionaryEntry>().Sum(entry => Size(entry.Key) + Size(entry.Value)),
+        IDictionary<string, object?> table => table.Sum(static entry => Encoding.UTF8.GetByteCount(entry.Key) + Size(entry.Value)),
         IEnumerable list => list.Cast<object?>().Sum(Size),
         _ => 8,
     };

@@ -17,6 +17,7 @@ namespace QueueMaaS.Messaging.Submission;
 internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnprocessableStore unprocessable, IOptions<JobOptions> options, TimeProvider time, ILogger<SubmissionIntake> logger)
 {
     private const string DefaultTenant = "default";
+    private const int MostTraceParent = 128;
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
     /// <summary>What the producer is told. A refused message's problem stands in the reply.</summary>
@@ -25,10 +26,13 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
     /// <returns>The reply, and whether what became of the message is in the database: a job, or a refused message.</returns>
     public async Task<(SubmissionReply Reply, bool IsKept)> TakeAsync(SubmissionMessage message, CancellationToken cancellationToken)
     {
-        var parent = message.Header("traceparent");
+        // Another's trace context may be anything; W3C's is 55 characters of ASCII.
+        var parent = message.Header("traceparent") is { Length: <= MostTraceParent } given && given.All(static c => char.IsAsciiLetterOrDigit(c) || c == '-') ? given : null;
         using var activity = JobTelemetry.StartSubmission(parent);
         try
         {
+            if (!Identifiers.IsName(Tenant(message)))
+                throw new ProblemException(ProblemCodes.InvalidValue, $"The header `{BusNames.TenantHeader}` must be a name: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit. The message is kept as tenant `{DefaultTenant}`'s.", ("path", BusNames.TenantHeader));
             var submission = SubmissionReader.Read(message.Submission.Span, options.Value.MaxSubmissionBytes);
             // Without an id of its own, the message's id makes a redelivery the same job.
             if (submission.Id is null && message.MessageId is { } messageId && Identifiers.IsJobId(messageId))
@@ -71,7 +75,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
     {
         try
         {
-            var kept = new UnprocessableMessage($"um_{Ulid.NewUlid(time.GetUtcNow())}", Tenant(message), time.GetUtcNow(), problem.Code, problem.Message, message.Body.ToArray())
+            var kept = new UnprocessableMessage($"um_{Ulid.NewUlid(time.GetUtcNow())}", Identifiers.IsName(Tenant(message)) ? Tenant(message) : DefaultTenant, time.GetUtcNow(), problem.Code, problem.Message, message.Body.ToArray())
             {
                 ContentType = message.ContentType,
                 Headers = message.Headers,

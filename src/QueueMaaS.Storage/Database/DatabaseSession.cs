@@ -2,6 +2,7 @@ using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
 using Npgsql;
+using QueueMaaS.Contracts;
 
 namespace QueueMaaS.Storage.Database;
 
@@ -20,7 +21,14 @@ public sealed class DatabaseSession(IDbContextFactory<QueueMaaSDbContext> contex
     {
         await using var context = await contexts.CreateDbContextAsync(cancellationToken);
         context.ChangeTracker.QueryTrackingBehavior = QueryTrackingBehavior.NoTracking;
-        return await read(context);
+        try
+        {
+            return await read(context);
+        }
+        catch (Exception exception) when (IsUnstorableText(exception))
+        {
+            throw UnstorableText(exception);
+        }
     }
 
     public async Task<T> WriteAsync<T>(Func<QueueMaaSDbContext, Task<T>> write, CancellationToken cancellationToken)
@@ -47,6 +55,10 @@ public sealed class DatabaseSession(IDbContextFactory<QueueMaaSDbContext> contex
             {
                 // Another process changed one of these rows, or inserted the same one, between our read and our write: read again and decide anew.
             }
+            catch (Exception exception) when (IsUnstorableText(exception))
+            {
+                throw UnstorableText(exception);
+            }
             finally
             {
                 if (sqlite)
@@ -56,6 +68,12 @@ public sealed class DatabaseSession(IDbContextFactory<QueueMaaSDbContext> contex
     }
 
     public void Dispose() => _sqliteWriter.Dispose();
+
+    /// <summary>PostgreSQL's texts hold no NUL. That is the caller's mistake, which no second try repairs, and not the database's being away.</summary>
+    private static bool IsUnstorableText(Exception exception) => exception.GetBaseException() is PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire or PostgresErrorCodes.UntranslatableCharacter };
+
+    private static ProblemException UnstorableText(Exception exception) =>
+        new(new Problem(ProblemCodes.InvalidValue, "A text holds a character that cannot be stored: NUL (U+0000), or half of a pair. Leave it out."), exception);
 
     private static bool IsConflict(DbUpdateException exception) => exception is DbUpdateConcurrencyException
         || exception.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation } or SqliteException { SqliteErrorCode: SqliteConstraint };

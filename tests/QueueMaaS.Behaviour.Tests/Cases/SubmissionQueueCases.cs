@@ -95,6 +95,37 @@ public sealed class SubmissionQueueCases : ProcessCases
         (await http.GetFromJsonAsync<JsonElement>($"v1/dead-letters/{id}", Cancel)).GetProperty("headers").GetProperty("large").GetString().ShouldBe(large);
     }
 
+    [Fact]
+    public async Task Messages_that_no_table_can_hold_are_put_aside_and_hold_up_nobody()
+    {
+        await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
+        await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Cancel);
+        await channel.QueueDeleteAsync(BusNames.UnprocessableQueue, cancellationToken: Cancel);
+        var service = Start("api,inference");
+        using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
+        await service.WaitUntilReadyAsync(http);
+        var client = new QueueMaaSClient(http);
+        await client.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        var good = Requests.Double(5, 6) with { Id = Requests.NewId() };
+        var body = Encoding.UTF8.GetBytes(JsonSerializer.Serialize(good, QueueMaaSJson.Relaxed));
+        var nul = Encoding.UTF8.GetBytes("""{"kind":"inference","input":{"model":"double\u0000","inputs":[]},"tags":["a\u0000b"]}""");
+        var refused = new[] { Sent(body, (BusNames.TenantHeader, "a\0b")), Sent(body, (BusNames.TenantHeader, "BAD NAME")), Sent(nul, ("z", new Dictionary<string, object?> { ["a"] = 1 })), Sent("junk"u8.ToArray(), ("x-death", new List<object?> { new Dictionary<string, object?> { ["count"] = 1L } })) };
+        foreach (var (sent, headers) in refused)
+            await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, new BasicProperties { Headers = headers }, sent, Cancel);
+        // A trace context that is none is left out.
+        await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, new BasicProperties { Headers = new Dictionary<string, object?> { ["traceparent"] = "\0" } }, body, Cancel);
+
+        for (var i = 0; i < refused.Length; i++)
+            ((byte[])(await TakeAsync(connection, BusNames.UnprocessableQueue)).BasicProperties.Headers![BusNames.CodeHeader]!).ShouldNotBeEmpty();
+        while ((await http.GetAsync($"v1/jobs/{good.Id}", Cancel)).StatusCode == System.Net.HttpStatusCode.NotFound)
+            await Task.Delay(50, Cancel);
+        Requests.Values(await client.WaitAsync(good.Id!, Cancel)).ShouldBe([10, 12]);
+        (await BodiesAsync(http)).Length.ShouldBe(refused.Length);
+        (await http.GetAsync("v1/jobs?tag=a%00b", Cancel)).StatusCode.ShouldBe(System.Net.HttpStatusCode.UnprocessableEntity);
+
+        static (byte[] Body, Dictionary<string, object?> Headers) Sent(byte[] body, (string Name, object? Value) header) => (body, new() { [header.Name] = header.Value });
+    }
+
     private static async Task<string[]> BodiesAsync(HttpClient http)
     {
         var page = await http.GetFromJsonAsync<JsonElement>("v1/dead-letters?type=unprocessable", Cancel);

@@ -38,7 +38,7 @@ public abstract class ServiceFixture : IAsyncLifetime
         string[] common =
         [
             "--urls=http://127.0.0.1:0", "--OpenInference:GrpcUrl=http://127.0.0.1:0", $"--Storage:DataFolder={_folder}", "--Storage:MigrateAtStart=true", "--Webhooks:AllowPrivateTargets=true", $"--Webhooks:Secret={Webhooks.Secret}",
-            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Deployment:LookEvery=00:00:00.1", "--Deployment:DriftRowsPerSecond=1000", "--Api:MaxUploadBytes=4000000", "--Imports:AllowPrivate=true", $"--Imports:Folder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
+            "--Webhooks:RetrySchedule:0=00:00:00.2", "--Webhooks:RetrySchedule:1=00:00:05", "--Webhooks:RetrySchedule:2=00:05:00", "--Webhooks:RetrySchedule:3=00:30:00", "--Jobs:RetryBase=00:00:00.1", "--Jobs:SweepEvery=00:00:00.2", "--Deployment:LookEvery=00:00:00.1", "--Deployment:DriftRowsPerSecond=1000", "--Api:MaxUploadBytes=4000000", "--Imports:AllowPrivate=true", $"--Imports:Folder={ImportFolder}", "--Jobs:MaxSubmissionBytes=100000",
             "--Tenants:quota:MaxWaiting=2", "--Tenants:rate:SubmissionsPerSecond=0.5", "--Tenants:narrow:MaxRunning=1", "--Webhooks:DisableAfter=00:00:01", "--Webhooks:Timeout=00:00:02", "--Logging:LogLevel:Default=Warning", "--Logging:LogLevel:Microsoft=Error", "--Logging:LogLevel:MassTransit=None",
         ];
         _s3 = OnS3 ? await S3Server.StartAsync() : null;
