@@ -74,7 +74,7 @@ internal static class TrainingRoutes
     private static async Task<Job> ResumeAsync(Caller caller, string id, IJobStore store, CancellationToken cancellationToken)
     {
         var job = await store.ResumeAsync(caller.Tenant, id, caller.Name, cancellationToken) ?? throw JobRoutes.NotFound(id);
-        if (job.State != JobState.Queued)
+        if (job.State is not (JobState.Queued or JobState.Scheduled))
             throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a paused job can be resumed.", ("state", job.State));
         return job.ToJob();
     }

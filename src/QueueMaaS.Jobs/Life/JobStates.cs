@@ -11,7 +11,7 @@ public static class JobStates
         [JobState.Queued] = [JobState.Running, JobState.Cancelled, JobState.Expired, JobState.Paused],
         [JobState.Running] = [JobState.Succeeded, JobState.Failed, JobState.Retrying, JobState.Cancelled, JobState.Queued, JobState.Paused],
         [JobState.Retrying] = [JobState.Queued, JobState.Cancelled, JobState.Expired, JobState.Paused],
-        [JobState.Paused] = [JobState.Queued, JobState.Cancelled],
+        [JobState.Paused] = [JobState.Queued, JobState.Scheduled, JobState.Cancelled],
         // A person can put a failed job back: the only way out of a final state, and only by that request.
         [JobState.Failed] = [JobState.Queued],
         [JobState.Succeeded] = [],

@@ -33,7 +33,7 @@ public sealed partial class JobStore
         cancellationToken);
 
     public Task<JobRecord?> PauseAsync(string tenant, string id, string by, CancellationToken cancellationToken) =>
-        HoldAsync(tenant, id, JobState.Paused, by, "paused by request", static job =>
+        HoldAsync(tenant, id, static (_, _) => JobState.Paused, by, "paused by request", static job =>
         {
             // Only a training can store where it stands, and a batch job or a sweep stands in its children; what else runs is soon over.
             if (job.State == JobState.Running && job.Kind is not (JobKind.Training or JobKind.Batch or JobKind.Sweep))
@@ -45,21 +45,22 @@ public sealed partial class JobStore
         }, cancellationToken);
 
     public Task<JobRecord?> ResumeAsync(string tenant, string id, string by, CancellationToken cancellationToken) =>
-        HoldAsync(tenant, id, JobState.Queued, by, "resumed by request", static job => job.State == JobState.Paused, cancellationToken);
+        // What it waited for before, a time, another job or the end of its backoff, it waits for still.
+        HoldAsync(tenant, id, static (job, now) => job.DueAt > now ? JobState.Scheduled : JobState.Queued, by, "resumed by request", static job => job.State == JobState.Paused, cancellationToken);
 
-    private Task<JobRecord?> HoldAsync(string tenant, string id, JobState to, string by, string reason, Func<JobRecord, bool> allows, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
+    private Task<JobRecord?> HoldAsync(string tenant, string id, Func<JobRecord, DateTimeOffset, JobState> to, string by, string reason, Func<JobRecord, bool> allows, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
     {
         var family = context.Jobs.Where(found => found.Tenant == tenant && (found.Id == id || found.ParentId == id));
         await RowLocks.TakeAsync(context, await family.Select(found => found.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
         var row = await context.Jobs.SingleOrDefaultAsync(found => found.Tenant == tenant && found.Id == id, cancellationToken);
         if (row is null || !allows(row))
             return row;
-        changes.To(row, to, by, reason);
+        changes.To(row, to(row, changes.Now), by, reason);
         // A sweep's trials may take hours: they are held, and go on, with it. A batch job's chunks are soon over.
         if (row.Kind == JobKind.Sweep)
         {
             foreach (var trial in (await context.Jobs.Where(child => child.ParentId == id).ToListAsync(cancellationToken)).Where(child => !child.State.IsFinal() && allows(child)))
-                changes.To(trial, to, by, $"{reason}, with its sweep");
+                changes.To(trial, to(trial, changes.Now), by, $"{reason}, with its sweep");
         }
 
         return row;

@@ -128,6 +128,9 @@ public sealed partial class JobStore
         var before = await context.Jobs.AsNoTracking().Where(job => named.Contains(job.Id)).ToDictionaryAsync(job => job.Id, cancellationToken);
         foreach (var job in jobs)
         {
+            // It is looked at again once it is resumed.
+            if (job.State == JobState.Paused)
+                continue;
             var own = rows.Where(row => row.JobId == job.Id).Select(row => row.DependsOn).ToArray();
             var lost = Array.Find(own, id => !before.TryGetValue(id, out var parent) || (parent.State.IsFinal() && parent.State != JobState.Succeeded));
             if (job.State == JobState.Scheduled && lost is null && Array.Exists(own, id => before[id].State != JobState.Succeeded))

@@ -20,6 +20,24 @@ public abstract class SemanticsCases(ServiceFixture service)
     private static DateTimeOffset Later => DateTimeOffset.UtcNow.AddHours(1);
 
     [Fact]
+    public async Task A_job_that_was_paused_waits_for_its_time_and_for_others_as_before()
+    {
+        var first = await service.Api.SubmitAsync(Requests.Double(1, 2) with { DelaySeconds = 4 }, cancellationToken: Cancel);
+        var timed = await service.Api.SubmitAsync(Requests.Double(1, 2) with { DelaySeconds = 3600 }, cancellationToken: Cancel);
+        var after = await service.Api.SubmitAsync(Requests.Double(3, 4) with { After = [first.Id] }, cancellationToken: Cancel);
+        foreach (var id in new[] { timed.Id, after.Id })
+        {
+            (await service.Http.PostAsync($"v1/jobs/{id}/pause", null, Cancel)).EnsureSuccessStatusCode();
+            (await service.Http.PostAsync($"v1/jobs/{id}/resume", null, Cancel)).EnsureSuccessStatusCode();
+        }
+
+        Requests.Values(await service.Api.WaitAsync(after.Id, Cancel)).ShouldBe([6, 8]);
+        (await service.Api.WaitAsync(first.Id, Cancel)).FinishedAt!.Value.ShouldBeLessThanOrEqualTo((await service.Api.WaitAsync(after.Id, Cancel)).StartedAt!.Value);
+        (await service.Api.GetAsync(timed.Id, cancellationToken: Cancel)).State.ShouldBe(JobState.Scheduled);
+        (await service.Http.PostAsync($"v1/jobs/{timed.Id}/cancel", null, Cancel)).EnsureSuccessStatusCode();
+    }
+
+    [Fact]
     public async Task Of_equal_unique_jobs_one_is_made_until_it_has_ended()
     {
         var key = Requests.NewId();
