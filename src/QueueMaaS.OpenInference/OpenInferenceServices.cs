@@ -14,8 +14,6 @@ namespace QueueMaaS.OpenInference;
 /// <summary>The Open Inference Protocol over HTTP and gRPC, through the same batcher as the jobs.</summary>
 public static class OpenInferenceServices
 {
-    private const string GrpcServiceName = "inference.GRPCInferenceService";
-
     /// <summary>For processes with the inference role: they compute where they are asked, without a queue between.</summary>
     public static IServiceCollection AddOpenInference(this IServiceCollection services)
     {
@@ -37,7 +35,7 @@ public static class OpenInferenceServices
         app.MapProtocolRoutes();
         app.MapGrpcService<InferenceService>();
         // Methods of Triton's that are not served: its clients read a status in gRPC's own form only.
-        app.MapPost($"/{GrpcServiceName}/{{method}}", NotServed).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).ExcludeFromDescription();
+        app.MapPost($"/{Grpc.Messages.GRPCInferenceService.Descriptor.FullName}/{{method}}", NotServed).WithMetadata(new RequiresScopeAttribute(AccessScopes.Read, AccessScopes.Submit)).ExcludeFromDescription();
     }
 
     private static Task NotServed(HttpContext http)

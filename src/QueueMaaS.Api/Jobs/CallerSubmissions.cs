@@ -16,10 +16,11 @@ internal sealed class CallerSubmissions(JobSubmitter submitter, AuditBook audit)
 
     public async Task<AcceptOutcome> SubmitAsync(Caller caller, JobSubmission submission, string? idempotencyKey, CancellationToken cancellationToken)
     {
-        SubmissionScopes.Require(submission, caller.Scopes);
         var origin = new SubmissionOrigin(caller.Tenant) { IdempotencyKey = idempotencyKey, Scopes = caller.Scopes };
         if (submission.Kind != JobKind.Promotion)
             return await submitter.SubmitAsync(submission, origin, cancellationToken);
+        // Who may not ask for it is refused before there is anything to remember, as by the route.
+        SubmissionScopes.Require(submission, caller.Scopes);
         var outcome = ProblemCodes.InternalError;
         try
         {

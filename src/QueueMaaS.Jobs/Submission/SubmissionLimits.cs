@@ -34,12 +34,18 @@ internal static class SubmissionLimits
     /// <summary>What is stored as text: a database whose texts hold no NUL would refuse it, and with it the others of its group.</summary>
     private static void CheckTexts(JobSubmission submission, string? idempotencyKey)
     {
-        foreach (var (path, text) in ((string, string?)[])
-            [("Idempotency-Key", idempotencyKey), ("webhook.url", submission.Webhook?.Url), ("webhook.secret", submission.Webhook?.Secret), ("unique.key", submission.Unique?.Key), .. submission.Tags?.Select(static tag => ("tags", (string?)tag)) ?? []])
-        {
-            if (text?.Contains('\0', StringComparison.Ordinal) == true)
-                throw Invalid(path, "a text without NUL (U+0000)");
-        }
+        RequireText("Idempotency-Key", idempotencyKey);
+        RequireText("webhook.url", submission.Webhook?.Url);
+        RequireText("webhook.secret", submission.Webhook?.Secret);
+        RequireText("unique.key", submission.Unique?.Key);
+        foreach (var tag in submission.Tags ?? [])
+            RequireText("tags", tag);
+    }
+
+    private static void RequireText(string path, string? text)
+    {
+        if (text?.Contains('\0', StringComparison.Ordinal) == true)
+            throw Invalid(path, "a text without NUL (U+0000)");
     }
 
     private static void CheckRetry(RetryPolicy? retry)

@@ -38,7 +38,7 @@ internal sealed class RabbitConnection(BusOptions options, ServerTrust trust) : 
     /// <returns>Whether every message stays. No, where the queue is there already in another form, as an earlier version of the service made it.</returns>
     public async Task<bool> DeclareKeepingQueueAsync(string queue, CancellationToken cancellationToken)
     {
-        // Version 3 has no such limit by itself, and takes a negative one for none at all.
+        // Version 3 has no such limit by itself, and is said to take a negative one for zero, which drops a message at its first return.
         if (options.QueueType != "quorum" || MajorVersion(await ServerVersionAsync(cancellationToken)) < 4)
         {
             await DeclareQueueAsync(queue, cancellationToken);

@@ -25,19 +25,10 @@ public sealed class FirstWorkerCases : ProcessCases
         (string, string)[] settings = [("Bus:QueueType", queueType), ("Jobs:RedispatchAfter", "01:00:00")];
         try
         {
-            var api = Start("api,notify", settings);
-            using var http = new HttpClient { BaseAddress = new Uri(api.Url) };
-            await api.WaitUntilReadyAsync(http);
-            var client = new QueueMaaSClient(http);
-            await client.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
-            var jobs = new List<string>();
-            for (var i = 0; i < Jobs; i++)
-                jobs.Add((await client.SubmitAsync(Requests.Double(i, 1), cancellationToken: Cancel)).Id);
-            while (await channel.MessageCountAsync(Queue, Cancel) == 0)
-                await Task.Delay(50, Cancel);
+            using var http = new HttpClient();
+            var (client, jobs) = await SubmitBeforeAnyWorkerAsync(http, channel, settings);
             Start("inference", settings);
-            foreach (var (i, id) in jobs.Index())
-                Requests.Values(await client.WaitAsync(id, Cancel))[0].ShouldBe(2 * i);
+            await ShouldAllEndAsync(client, jobs);
         }
         finally
         {
@@ -54,8 +45,20 @@ public sealed class FirstWorkerCases : ProcessCases
         await DeleteQueuesAsync(channel);
         // Only the process that dispatched them can notice so early.
         (string, string)[] settings = [("Jobs:DispatchWindow", "5"), ("Jobs:RedispatchAfter", "01:00:00")];
+        using var http = new HttpClient();
+        var (client, jobs) = await SubmitBeforeAnyWorkerAsync(http, channel, settings);
+
+        await channel.QueueDeleteAsync(Queue, cancellationToken: Cancel);
+
+        Start("inference", settings);
+        await ShouldAllEndAsync(client, jobs);
+    }
+
+    /// <summary>Starts an API alone and submits; returns once the first pointers lie in the broker.</summary>
+    private async Task<(QueueMaaSClient Client, List<string> Jobs)> SubmitBeforeAnyWorkerAsync(HttpClient http, IChannel channel, (string, string)[] settings)
+    {
         var api = Start("api,notify", settings);
-        using var http = new HttpClient { BaseAddress = new Uri(api.Url) };
+        http.BaseAddress = new Uri(api.Url);
         await api.WaitUntilReadyAsync(http);
         var client = new QueueMaaSClient(http);
         await client.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
@@ -64,10 +67,11 @@ public sealed class FirstWorkerCases : ProcessCases
             jobs.Add((await client.SubmitAsync(Requests.Double(i, 1), cancellationToken: Cancel)).Id);
         while (await channel.MessageCountAsync(Queue, Cancel) == 0)
             await Task.Delay(50, Cancel);
+        return (client, jobs);
+    }
 
-        await channel.QueueDeleteAsync(Queue, cancellationToken: Cancel);
-
-        Start("inference", settings);
+    private static async Task ShouldAllEndAsync(QueueMaaSClient client, List<string> jobs)
+    {
         foreach (var (i, id) in jobs.Index())
             Requests.Values(await client.WaitAsync(id, Cancel))[0].ShouldBe(2 * i);
     }

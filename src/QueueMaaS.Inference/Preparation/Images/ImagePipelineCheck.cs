@@ -25,9 +25,9 @@ internal static class ImagePipelineCheck
             return At("height", $"it is {image.Height}; give 1 to {MaxSide} pixels, and no more than {MaxPixels} in all.");
         if (image.Channels is not (1 or 3))
             return At("channels", $"it is {image.Channels}; give 3 (colour) or 1 (grey).");
-        if (image.Mean is { } mean && ((mean.Count != 1 && mean.Count != image.Channels) || !mean.All(double.IsFinite)))
+        if (image.Mean is { } mean && (!IsOneOrEach(mean, image.Channels) || !mean.All(double.IsFinite)))
             return At("mean", $"it has {mean.Count} numbers; give one, or one for each of the {image.Channels} channels.");
-        if (image.Deviation is { } deviation && ((deviation.Count != 1 && deviation.Count != image.Channels) || !deviation.All(d => double.IsFinite(d) && d != 0)))
+        if (image.Deviation is { } deviation && (!IsOneOrEach(deviation, image.Channels) || !deviation.All(d => double.IsFinite(d) && d != 0)))
             return At("deviation", $"give one number, or one for each of the {image.Channels} channels, none of them 0.");
         if (image.Scale is { } scale && (!double.IsFinite(scale) || scale == 0))
             return At("scale", "give a number other than 0, such as 0.00392156862745098 (1/255) or 1.");
@@ -35,12 +35,14 @@ internal static class ImagePipelineCheck
             return At("resize", $"it is {shorter}; the shorter side must be at least {Math.Max(image.Width, image.Height)}, so that {image.Width} × {image.Height} can be cut out of the middle, and at most {MaxSide}.");
         if (image.Resize is not null && image.Mode != ResizeMode.Stretch)
             return At("mode", "`resize` takes its place; give one of the two.");
-        if (image.Fill is { } fill && ((fill.Count != 1 && fill.Count != image.Channels) || !fill.All(f => f is >= 0 and <= 255)))
+        if (image.Fill is { } fill && (!IsOneOrEach(fill, image.Channels) || !fill.All(f => f is >= 0 and <= 255)))
             return At("fill", $"give one number from 0 to 255, or one for each of the {image.Channels} channels.");
         if (image.Fill is not null && (image.Mode != ResizeMode.Fit || image.Resize is not null))
             return At("fill", "only images in mode `fit` have something to fill; leave it out or choose that mode.");
         return image.Order == ChannelOrder.Bgr && image.Channels == 1 ? At("order", "a grey image has one channel only; leave it out.") : null;
     }
+
+    private static bool IsOneOrEach(IReadOnlyList<double> numbers, int channels) => numbers.Count == 1 || numbers.Count == channels;
 
     private static PipelineFault? FindMisfit(ModelSignature signature, ImagePreparation image)
     {
