@@ -58,6 +58,8 @@ public static class ProblemCodes
     public const string DeadlineExceeded = "deadline_exceeded";
     /// <summary>An attempt took longer than it may.</summary>
     public const string AttemptTimeout = "attempt_timeout";
+    /// <summary>What a model gives for a request is larger than one answer may be.</summary>
+    public const string AnswerTooLarge = "answer_too_large";
     /// <summary>Memory ran out.</summary>
     public const string OutOfMemory = "out_of_memory";
     /// <summary>A job that had to succeed first has ended otherwise.</summary>
@@ -196,6 +198,8 @@ public static class ProblemCodes
     public const string RolloutNotFound = "rollout_not_found";
     /// <summary>The model has a rollout that has not ended, or the one named has.</summary>
     public const string RolloutConflict = "rollout_conflict";
+    /// <summary>`production` would move to a version whose requests an alias with a share of the traffic could not compute.</summary>
+    public const string CanaryConflict = "canary_conflict";
     /// <summary>The version has no drift monitor.</summary>
     public const string MonitorNotFound = "drift_monitor_not_found";
     /// <summary>The model has no shadow.</summary>

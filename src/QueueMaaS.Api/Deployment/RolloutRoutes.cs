@@ -32,8 +32,10 @@ internal static class RolloutRoutes
     {
         var asked = SubmissionReader.ReadBody<RolloutRequest>(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
         RolloutCheck.Check(asked);
-        // The last step's share has to fit beside those of other aliases, and the version must understand what is meant for production.
-        await AliasRoutes.CheckShareAsync(caller, new ModelAlias(name, asked.Alias, asked.Version), asked.Steps[^1], models, cancellationToken);
+        // The last step's share has to fit beside those of other aliases, not the first one's alone.
+        await TrafficShares.CheckAsync(
+            new ModelAlias(name, asked.Alias, asked.Version) { Share = asked.Steps[^1] }, await models.AliasesAsync(caller.Tenant, name, cancellationToken),
+            version => models.FindAsync(caller.Tenant, new VersionReference(name, version, Alias: null), cancellationToken));
         var production = await models.RequireAsync(caller.Tenant, $"{name}@production", cancellationToken);
         if (production.Version == asked.Version)
             throw new ProblemException(ProblemCodes.RolloutInvalid, $"`production` points to version {asked.Version} already.", ("path", "version"));

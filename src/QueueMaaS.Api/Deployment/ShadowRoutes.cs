@@ -37,7 +37,7 @@ internal static class ShadowRoutes
         var served = await models.RequireAsync(caller.Tenant, $"{name}@{asked.Alias}", cancellationToken);
         if (served.Version == version.Version)
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{asked.Alias}` points to version {asked.Version} already; a version is not compared with itself.", ("path", "version"));
-        if (!AliasRoutes.TakesTheSame(served, version))
+        if (!TrafficShares.TakesTheSame(served, version))
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{name}@{asked.Version}` takes other inputs than version {served.Version}, which `{asked.Alias}` points to, so it could not compute its requests.", ("path", "version"));
         var watch = ModelWatch.Open(WatchKind.Shadow, caller.Tenant, name, asked.Version, ShadowStanding.OpenKeyOf(name), JsonSerializer.Serialize(asked, QueueMaaSJson.Relaxed), "{}", time.GetUtcNow());
         while (!await watches.AddAsync(watch, cancellationToken))

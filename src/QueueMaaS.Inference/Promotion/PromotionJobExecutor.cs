@@ -5,6 +5,7 @@ using QueueMaaS.Inference.Jobs;
 using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.Deployment;
 using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Jobs.Life;
 
 namespace QueueMaaS.Inference.Promotion;
 
@@ -31,7 +32,7 @@ public sealed class PromotionJobExecutor(
             var conditions = await JudgeAsync(attempt, input, version, before, cancellationToken);
             if (latency is not null)
                 conditions.Add(latency);
-            if (await deployments.DecideAsync(job.Tenant, Decision(job.Id, input, version, before, conditions), cancellationToken) is { } decided)
+            if (await DecideAsync(job, input, version, before, conditions, cancellationToken) is { } decided)
             {
                 await attempt.LogAsync(decided.Outcome == DecisionOutcome.Promoted ? "info" : "warning", decided.Reason, cancellationToken);
                 return decided;
@@ -41,6 +42,20 @@ public sealed class PromotionJobExecutor(
         }
 
         throw new ProblemException(ProblemCodes.Unavailable, $"`{version.Name}@{input.Alias}` was pointed elsewhere {MostTries} times while it was compared with. Nothing was decided.", ("alias", input.Alias)) { IsTransient = true };
+    }
+
+    /// <summary>That nobody's requests come to fail by it is a condition that every gate has.</summary>
+    private async Task<ModelDecision?> DecideAsync(JobRecord job, PromotionInput input, ModelVersion version, int? before, List<JudgedCondition> conditions, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await deployments.DecideAsync(job.Tenant, Decision(job.Id, input, version, before, conditions), cancellationToken);
+        }
+        catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.CanaryConflict)
+        {
+            conditions.Add(new($"aliases with a share take the inputs of {version.Name}@{version.Version}", false, exception.Problem.Message));
+            return await deployments.DecideAsync(job.Tenant, Decision(job.Id, input, version, before, conditions), cancellationToken);
+        }
     }
 
     private static NewDecision Decision(string job, PromotionInput input, ModelVersion version, int? before, List<JudgedCondition> conditions)

@@ -12,9 +12,11 @@ public interface IModelCatalog
     ValueTask<ModelVersion?> ResolveAsync(string tenant, VersionReference reference, CancellationToken cancellationToken) => new(FindAsync(tenant, reference, cancellationToken));
 
     /// <summary>Stores the next version of a name. The first version becomes <c>production</c>. A repeat by the same training job gives the version it made before.</summary>
+    /// <exception cref="ProblemException">As <see cref="TrafficShares.CheckAsync"/>: nothing is stored.</exception>
     Task<ModelVersion> RegisterAsync(string tenant, NewModelVersion version, CancellationToken cancellationToken);
 
     /// <summary>Points an alias at a version; false where there is no such version.</summary>
+    /// <exception cref="ProblemException">As <see cref="TrafficShares.CheckAsync"/>.</exception>
     Task<bool> SetAliasAsync(string tenant, ModelAlias alias, CancellationToken cancellationToken);
 
     /// <summary>Takes an alias away; false where there is none.</summary>

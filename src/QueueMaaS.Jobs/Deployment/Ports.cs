@@ -40,6 +40,7 @@ public sealed record AliasMove(string Alias, int? Version, double? Share = null)
 public interface IDeploymentStore
 {
     /// <summary>In one transaction: the decision, what comes of it for the aliases and the watch, its line in the audit trail, its event, and a webhook delivery to each endpoint of the tenant that wants it.</summary>
+    /// <exception cref="ProblemException">As <see cref="Catalog.TrafficShares.CheckAsync"/>: nothing is decided.</exception>
     /// <returns>The decision, or the one that was made of the same cause before; null where the alias points elsewhere than expected, or the watch has changed since it was read.</returns>
     Task<ModelDecision?> DecideAsync(string tenant, NewDecision decision, CancellationToken cancellationToken);
 

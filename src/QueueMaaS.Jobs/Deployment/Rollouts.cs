@@ -47,6 +47,7 @@ public sealed class Rollouts(IDeploymentStore deployments, IWatchStore watches, 
         [.. (await watches.ListAsync(tenant, WatchKind.Rollout, model, before, limit, cancellationToken)).Select(watch => Show(watch, [], detailed: false))];
 
     /// <summary>Ends a rollout by request, one way or the other.</summary>
+    /// <exception cref="ProblemException"><c>canary_conflict</c>: see <see cref="TrafficShares"/>.</exception>
     /// <exception cref="ProblemException"><c>rollout_not_found</c>, or <c>rollout_conflict</c> where it has ended already.</exception>
     public async Task<Rollout> EndAsync(string tenant, string model, string id, bool promote, string by, CancellationToken cancellationToken)
     {
@@ -80,9 +81,17 @@ public sealed class Rollouts(IDeploymentStore deployments, IWatchStore watches, 
             return await EndAsync(watch, standing, promote: false, reason, by, canary, served, conditions, cancellationToken);
         if (verdict == RolloutVerdict.Wait)
             return false;
-        return standing.Step + 1 < request.Steps.Count
-            ? await AdvanceAsync(watch, standing, request, reason, conditions, cancellationToken)
-            : await EndAsync(watch, standing, promote: true, reason, by, canary, served, conditions, cancellationToken);
+        try
+        {
+            return standing.Step + 1 < request.Steps.Count
+                ? await AdvanceAsync(watch, standing, request, reason, conditions, cancellationToken)
+                : await EndAsync(watch, standing, promote: true, reason, by, canary, served, conditions, cancellationToken);
+        }
+        catch (ProblemException exception) when (!exception.IsTransient)
+        {
+            // Other aliases have been given shares meanwhile that leave no room for the next one.
+            return await EndAsync(watch, standing, promote: false, exception.Problem.Message, by, canary, served, conditions, cancellationToken);
+        }
     }
 
     private async Task<bool> AdvanceAsync(ModelWatch watch, RolloutStanding standing, RolloutRequest request, string reason, IReadOnlyList<JudgedCondition> conditions, CancellationToken cancellationToken)

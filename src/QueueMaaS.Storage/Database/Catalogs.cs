@@ -62,7 +62,8 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
     {
         if (!await context.Models.AnyAsync(m => m.Tenant == tenant && m.Name == alias.Name && m.Version == alias.Version, cancellationToken))
             return false;
-        await PointAsync(context, tenant, alias, cancellationToken);
+        if (await AliasMoves.PointAsync(context, tenant, alias, cancellationToken))
+            await AliasMoves.CheckAsync(context, tenant, alias, cancellationToken);
         return true;
     }, cancellationToken);
 
@@ -100,8 +101,10 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
     private async Task DeployAsync(QueueMaaSDbContext context, string tenant, NewModelVersion version, ModelAlias alias, CancellationToken cancellationToken)
     {
         // A job that was taken over after it registered finds its alias where it put it: that was remembered then.
-        if (await PointAsync(context, tenant, alias, cancellationToken))
-            Remember(context, tenant, version, "model.deploy", $"{alias.Name}/{alias.Alias}/{alias.Version}");
+        if (!await AliasMoves.PointAsync(context, tenant, alias, cancellationToken))
+            return;
+        await AliasMoves.CheckAsync(context, tenant, alias, cancellationToken);
+        Remember(context, tenant, version, "model.deploy", $"{alias.Name}/{alias.Alias}/{alias.Version}");
     }
 
     /// <summary>What a job does has no route that would remember it.</summary>
@@ -111,20 +114,6 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
             return;
         var now = time.GetUtcNow();
         context.Audit.Add(new AuditEntry(Ulid.NewUlid(now).ToString(), now, tenant, actor, action, subject, "done"));
-    }
-
-    /// <returns>False where it points there already.</returns>
-    private static async Task<bool> PointAsync(QueueMaaSDbContext context, string tenant, ModelAlias alias, CancellationToken cancellationToken)
-    {
-        var row = context.Aliases.Local.FirstOrDefault(a => a.Tenant == tenant && a.Name == alias.Name && a.Alias == alias.Alias)
-            ?? await context.Aliases.SingleOrDefaultAsync(a => a.Tenant == tenant && a.Name == alias.Name && a.Alias == alias.Alias, cancellationToken);
-        if (row is null)
-            context.Aliases.Add(new ModelAliasRow { Tenant = tenant, Name = alias.Name, Alias = alias.Alias, Version = alias.Version, Share = alias.Share });
-        else if ((row.Version, row.Share) == (alias.Version, alias.Share))
-            return false;
-        else
-            (row.Version, row.Share) = (alias.Version, alias.Share);
-        return true;
     }
 
     private static async Task<ModelVersion> ViewAsync(QueueMaaSDbContext context, ModelVersionRow row, CancellationToken cancellationToken)

@@ -35,29 +35,33 @@ internal sealed class DeploymentStore(DatabaseSession database, IModelCatalog mo
             return (null, false);
         if (decision.Watch is { } watch && !(decision.AddsWatch ? await WatchStore.AddAsync(context, watch, cancellationToken) : await WatchStore.ChangeAsync(context, watch, time.GetUtcNow(), cancellationToken) > 0))
             return (null, false);
+        var moved = new List<ModelAlias>();
         foreach (var move in decision.Moves)
-            Move(context, aliases, tenant, decision.Model, move);
+        {
+            if (await MoveAsync(context, aliases, tenant, decision.Model, move, cancellationToken) is { } alias)
+                moved.Add(alias);
+        }
+
+        // Once all have moved: a canary that becomes production goes with the same decision.
+        foreach (var alias in moved)
+            await AliasMoves.CheckAsync(context, tenant, alias, cancellationToken);
         return (await AddAsync(context, tenant, decision, pointsAt, cancellationToken), true);
     }
 
-    private static void Move(QueueMaaSDbContext context, List<ModelAliasRow> aliases, string tenant, string name, AliasMove move)
+    private static async Task<ModelAlias?> MoveAsync(QueueMaaSDbContext context, List<ModelAliasRow> aliases, string tenant, string name, AliasMove move, CancellationToken cancellationToken)
     {
         var row = aliases.FirstOrDefault(alias => alias.Alias == move.Alias);
         if (move.OnlyFrom is { } from && row?.Version != from)
-            return;
-        if (move.Version is not { } version)
+            return null;
+        if (move.Version is { } version)
         {
-            if (row is not null)
-                context.Aliases.Remove(row);
+            var moved = new ModelAlias(name, move.Alias, version) { Share = move.Share };
+            return await AliasMoves.PointAsync(context, tenant, moved, cancellationToken) ? moved : null;
         }
-        else if (row is null)
-        {
-            context.Aliases.Add(new ModelAliasRow { Tenant = tenant, Name = name, Alias = move.Alias, Version = version, Share = move.Share });
-        }
-        else
-        {
-            (row.Version, row.Share) = (version, move.Share);
-        }
+
+        if (row is not null)
+            context.Aliases.Remove(row);
+        return null;
     }
 
     private async Task<ModelDecision> AddAsync(QueueMaaSDbContext context, string tenant, NewDecision decision, int? before, CancellationToken cancellationToken)

@@ -140,9 +140,9 @@ internal sealed class TrainingJobExecutor(
             if (trained.Exported is not { } exported)
                 return ToOutput(input.Trial!, reference, trained, seconds);
             trained = trained with { Data = WithVocabulary(trained.Data) };
-            var version = await RegisterAsync(job.Tenant, job.Id, input, reference, trained, exported, cancellationToken);
+            var (version, refused) = await RegisterAndDeployAsync(attempt, input, reference, trained, exported, cancellationToken);
             await HandToMonitorAsync(job, input, version, reference, cancellationToken);
-            return ToOutput(version, input.Gate is null ? input.Deploy : null, dataset, trained, exported, seconds) with { Promotion = await HandToGateAsync(job, input, version, cancellationToken) };
+            return ToOutput(version, input.Gate is null && refused is null ? input.Deploy : null, dataset, trained, exported, seconds) with { DeployRefused = refused, Promotion = await HandToGateAsync(job, input, version, cancellationToken) };
         }
         finally
         {
@@ -192,11 +192,26 @@ internal sealed class TrainingJobExecutor(
         }
     }
 
-    private async Task<ModelVersion> RegisterAsync(string tenant, string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
+    /// <summary>What was trained is not lost for an alias that cannot move: the version is registered without it, and why is told.</summary>
+    private async Task<(ModelVersion Version, Problem? Refused)> RegisterAndDeployAsync(JobAttempt attempt, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
+    {
+        var version = await VersionAsync(attempt.Job.Id, input, lineage, trained, exported, cancellationToken);
+        try
+        {
+            return (await models.RegisterAsync(attempt.Job.Tenant, version, cancellationToken), null);
+        }
+        catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.CanaryConflict)
+        {
+            await attempt.LogAsync("warning", exception.Problem.Message, cancellationToken);
+            return (await models.RegisterAsync(attempt.Job.Tenant, version with { Alias = null }, cancellationToken), exception.Problem);
+        }
+    }
+
+    private async Task<NewModelVersion> VersionAsync(string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
         var inspection = inspector.Inspect(exported.OnnxPath, madeHere: true);
         var weights = await StoreAsync(exported.WeightsPath, cancellationToken);
-        return await models.RegisterAsync(tenant, new NewModelVersion
+        return new()
         {
             Name = input.Model,
             Artifact = await StoreAsync(exported.OnnxPath, cancellationToken),
@@ -216,7 +231,7 @@ internal sealed class TrainingJobExecutor(
             Alias = input.Gate is null ? input.Deploy : null,
             Unaliased = input.Gate is not null,
             RegisteredBy = $"job {jobId}",
-        }, cancellationToken);
+        };
     }
 
     /// <summary>The gate is judged where models are run, by a job of its own: the training has done its part, whatever comes of it.</summary>

@@ -113,6 +113,29 @@ public abstract class GateCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task Production_moves_neither_by_a_gate_nor_by_a_training_to_where_a_canary_with_a_share_could_not_follow()
+    {
+        var model = Requests.NewId();
+        await UploadModelAsync(model, TestModels.Identity(DataType.Float, 2), Pipeline(0));
+        await UploadModelAsync(model, TestModels.Identity(DataType.Float, 2), Pipeline(0.2));
+        using (var upload = await service.Http.PutAsync($"v1/models/{model}", new ByteArrayContent(TestModels.Zeros(4)), Cancel))
+            upload.IsSuccessStatusCode.ShouldBeTrue();
+        using (var canary = await service.Http.PutAsync($"v1/models/{model}/aliases/canary", Requests.Json("""{"version":2,"share":0.25}"""), Cancel))
+            canary.IsSuccessStatusCode.ShouldBeTrue();
+
+        var decision = Requests.Output<ModelDecision>(await PromoteAsync($"{model}@3", "production", """{"latency":{"p99Ms":60000}}"""));
+        decision.Outcome.ShouldBe(DecisionOutcome.Refused);
+        decision.Conditions.Select(static condition => condition.Held).ShouldBe([true, false]);
+        decision.Conditions[1].Reason.ShouldContain("`canary` has 0.25 of the traffic");
+
+        var data = await UploadDataAsync("a,b,c,truth\n" + string.Concat(Enumerable.Range(0, 60).Select(static i => $"{i},{i % 7},{i % 3},{(i % 2 == 0 ? "low" : "high")}\n")));
+        var trained = await SubmitAsync($$$$"""{"kind":"training","input":{"model":"{{{{model}}}}","dataset":"{{{{data}}}}","epochs":1,"deploy":"production"}}""");
+        var output = Requests.Output<TrainingOutput>(await service.Api.WaitAsync(trained.Id, Cancel));
+        (output.Version, output.Alias, output.DeployRefused?.Code).ShouldBe((4, null, ProblemCodes.CanaryConflict), "what was trained is not lost");
+        (await service.Api.GetModelAsync($"{model}@production", Cancel)).Version.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Of_a_sweep_the_best_model_alone_comes_before_the_gate()
     {
         var data = await UploadDataAsync(Rows(120));

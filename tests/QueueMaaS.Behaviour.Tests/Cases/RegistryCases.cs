@@ -64,8 +64,12 @@ public abstract class RegistryCases(ServiceFixture service)
         (await PutAsync($"v1/models/{name}/aliases/canary", """{"version":2,"share":0.3}""")).StatusCode.ShouldBe(HttpStatusCode.OK);
 
         var problem = await Requests.ProblemAsync(await PutAsync($"v1/models/{name}/aliases/production", """{"version":3}"""));
-        (problem.Status, problem.Code).ShouldBe((422, ProblemCodes.InvalidValue));
+        (problem.Status, problem.Code).ShouldBe((422, ProblemCodes.CanaryConflict));
         problem.Detail.ShouldContain("canary");
+        // With an upload, too; then there is no version either.
+        problem = await Requests.ProblemAsync(await service.Http.PutAsync($"v1/models/{name}?alias=production", new ByteArrayContent(TestModels.Zeros(4)), Cancel));
+        (problem.Status, problem.Code).ShouldBe((422, ProblemCodes.CanaryConflict));
+        (await service.Http.GetAsync($"v1/models/{name}@4", Cancel)).StatusCode.ShouldBe(HttpStatusCode.NotFound);
 
         (await PutAsync($"v1/models/{name}/aliases/canary", """{"version":2}""")).StatusCode.ShouldBe(HttpStatusCode.OK);
         (await PutAsync($"v1/models/{name}/aliases/production", """{"version":3}""")).StatusCode.ShouldBe(HttpStatusCode.OK);

@@ -83,6 +83,19 @@ public abstract class RolloutCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_rollout_whose_next_share_another_alias_has_taken_meanwhile_is_rolled_back()
+    {
+        var model = await TwoVersionsAsync(TestModels.Double());
+        var begun = await StartAsync(model, """{"version":2,"steps":[0.2,0.8],"minRequests":5,"minSeconds":0,"errorRate":{"max":0.5}}""");
+        using (var other = await service.Http.PutAsync($"v1/models/{model}/aliases/other", Requests.Json("""{"version":1,"share":0.4}"""), Cancel))
+            other.IsSuccessStatusCode.ShouldBeTrue();
+        var ended = await DriveAsync(model, begun.Id);
+        ended.State.ShouldBe(RolloutState.RolledBack);
+        ended.Reason!.ShouldContain("other aliases");
+        (await AliasesAsync(model)).ShouldBe(["other=1", "production=1"]);
+    }
+
+    [Fact]
     public async Task Whoever_moves_production_under_a_rollout_ends_it()
     {
         var model = await TwoVersionsAsync(TestModels.Double());
