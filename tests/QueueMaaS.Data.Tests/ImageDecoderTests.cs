@@ -103,6 +103,31 @@ public sealed class ImageDecoderTests
         pixels[28 * 16 + 8].ShouldBeGreaterThan((byte)235);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_exif_orientation_of_a_png_is_applied_wherever_it_stands(bool atTheEnd)
+    {
+        using var bitmap = new SKBitmap(new SKImageInfo(2, 1, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        bitmap.SetPixel(0, 0, SKColors.Black);
+        bitmap.SetPixel(1, 0, SKColors.White);
+        using var data = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        var png = data.ToArray();
+        byte[] content = [.. "eXIf"u8, .. "MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0];
+        var chunk = new byte[4 + content.Length + 4];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(chunk, content.Length - 4);
+        content.CopyTo(chunk, 4);
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(4 + content.Length), Crc(content));
+        // Behind the header, or behind the pixels: the standard allows both.
+        var place = atTheEnd ? png.Length - 12 : 33;
+        byte[] turned = [.. png[..place], .. chunk, .. png[place..]];
+
+        ImageDecoder.Measure(turned).ShouldBe(new ImageSize(1, 2, 3));
+        var pixels = new byte[2];
+        ImageDecoder.DecodeTo(turned, 1, 2, 1, pixels);
+        pixels.ShouldBe([0, 255]);
+    }
+
     private static uint Crc(ReadOnlySpan<byte> bytes)
     {
         var crc = 0xFFFFFFFFu;

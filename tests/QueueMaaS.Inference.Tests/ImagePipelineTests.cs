@@ -121,6 +121,31 @@ public sealed class ImagePipelineTests
         Samples.ShouldFail(() => PipelineCheck.Check(signature, new() { Image = image }), ProblemCodes.PipelineInvalid).Details!["path"].GetString().ShouldBe($"pipeline.image.{member}");
     }
 
+    [Theory]
+    [InlineData("nchw", "[-1,1,28,32]", 3, 28, 32, "channels", "`channels` 1, not 3")]
+    [InlineData("nhwc", "[-1,28,32,1]", 3, 28, 32, "channels", "`channels` 1, not 3")]
+    [InlineData("nhwc", "[-1,28,32,3]", 3, 28, 30, "width", "`width` 32, not 30")]
+    [InlineData("nhwc", "[-1,28,32,3]", 3, 30, 32, "height", "`height` 28, not 30")]
+    [InlineData("nchw", "[-1,28,32,3]", 3, 28, 32, "layout", "`nhwc`")]
+    [InlineData("nchw", "[-1,3]", 3, 28, 32, "input", "four axes")]
+    public void What_does_not_fit_the_model_is_named_by_the_layout(string layout, string shape, int channels, int height, int width, string member, string says)
+    {
+        var signature = new ModelSignature([new("x", Datatypes.Fp32, JsonSerializer.Deserialize<long[]>(shape)!)], [new("y", Datatypes.Fp32, [-1, 3])]);
+        var image = JsonSerializer.Deserialize<ImagePreparation>($$"""{"width":{{width}},"height":{{height}},"channels":{{channels}},"layout":"{{layout}}"}""", QueueMaaSJson.Strict)!;
+
+        var problem = Samples.ShouldFail(() => PipelineCheck.Check(signature, new() { Image = image }), ProblemCodes.PipelineInvalid);
+
+        problem.Details!["path"].GetString().ShouldBe($"pipeline.image.{member}");
+        problem.Message.ShouldContain(says);
+    }
+
+    [Fact]
+    public void An_empty_image_is_said_to_be_empty()
+    {
+        var signature = new ModelSignature([new("x", Datatypes.Fp32, [-1, 3, 2, 2])], [new("y", Datatypes.Fp32, [-1, 3])]);
+        Samples.ShouldFail(() => Prepare(signature, new(2, 2, 3), []), ProblemCodes.InvalidValue).Message.ShouldContain("is empty");
+    }
+
     private static float[] Encode(ImagePreparation image, byte[] file)
     {
         long[] shape = image.Layout == ImageLayout.Nchw ? [-1, image.Channels, image.Height, image.Width] : [-1, image.Height, image.Width, image.Channels];

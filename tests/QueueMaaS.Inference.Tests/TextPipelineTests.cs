@@ -175,6 +175,8 @@ public sealed class TextPipelineTests : IDisposable
         Refused(Bert, new() { Kind = TokenizerKind.Bpe, Vocabulary = "sha256:0" }, "merges");
         Refused(Bert, new() { Kind = TokenizerKind.Raw }, "ids");
         Refused(Bert, new() { Kind = TokenizerKind.WordPiece, Vocabulary = "sha256:0", MaxLength = 0 }, "maxLength");
+        Refused(Bert, new() { Kind = TokenizerKind.WordPiece, Vocabulary = "sha256:0", MaxLength = 1 }, "maxLength");
+        Refused(Bert, new() { Kind = TokenizerKind.WordPiece, Vocabulary = "sha256:0", MaxLength = 2 }, "maxLength");
         Refused(Bert, new() { Kind = TokenizerKind.WordPiece, Vocabulary = "sha256:0", Mask = "nothing" }, "mask");
         Refused(new([new("x", Datatypes.Fp32, [-1, -1])], Bert.Outputs), new() { Kind = TokenizerKind.WordPiece, Vocabulary = "sha256:0" }, "ids");
 

@@ -15,7 +15,8 @@ namespace QueueMaaS.Api.Models;
 internal static class UploadRoutes
 {
     private const string Version = "1.0.0";
-    private const string PartType = "application/offset+octet-stream";
+    /// <summary>What a part is sent as.</summary>
+    internal const string PartType = "application/offset+octet-stream";
 
     public static void MapUploads(this IEndpointRouteBuilder routes)
     {

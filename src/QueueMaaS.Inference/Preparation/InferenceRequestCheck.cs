@@ -125,7 +125,9 @@ public static class InferenceRequestCheck
         var pixels = ImagePixels.For(signature, pipeline);
         if (image.Base64 is null == image.Artifact is null)
             throw Malformed("image", "Give exactly one of 'image.base64' (the file's bytes) and 'image.artifact' (an uploaded file's sha256:… id).");
-        if (image.Base64 is { } base64 && (base64.Length == 0 || !Base64.IsValid(base64)))
+        if (image.Base64 is "")
+            throw Invalid("image.base64", "'image.base64' is empty: there is no image in it. Give the bytes of an image file; was the file read before it was written?");
+        if (image.Base64 is { } base64 && !Base64.IsValid(base64))
             throw Invalid("image.base64", "'image.base64' is not base64. Encode the image file's bytes with the standard alphabet (A–Z, a–z, 0–9, +, /) and padding, without a data: prefix.");
         return pixels;
     }

@@ -54,6 +54,18 @@ public abstract class RegistryCases(ServiceFixture service)
         (problem.Status, problem.Code).ShouldBe((status, code), problem.Detail);
     }
 
+    [Theory]
+    [InlineData("application/x-www-form-urlencoded", "curl -T")]
+    [InlineData("application/offset+octet-stream", "/v1/uploads")]
+    public async Task A_model_sent_as_what_it_is_not_is_told_how_to_send_it(string contentType, string says)
+    {
+        using var content = new ByteArrayContent(TestModels.Double());
+        content.Headers.ContentType = new(contentType);
+        var problem = await Requests.ProblemAsync(await service.Http.PutAsync($"v1/models/{NewName()}", content, Cancel));
+        (problem.Status, problem.Code).ShouldBe((415, ProblemCodes.UnsupportedMediaType));
+        problem.Detail.ShouldContain(says);
+    }
+
     [Fact]
     public async Task Production_does_not_move_to_a_version_whose_requests_a_canary_could_not_compute()
     {

@@ -57,9 +57,19 @@ internal static class ImagePipelineCheck
         var fits = input.Shape.Count == 4 && input.Shape[0] is -1 or 1 && row.Zip(input.Shape.Skip(1)).All(p => p.Second < 0 || p.First == p.Second);
         if (fits)
             return null;
-        var other = input.Shape is [_, > 3, > 3, 1 or 3] && image.Layout == ImageLayout.Nchw ? " The model's channels come last: give `layout` `nhwc`."
-            : input.Shape is [_, 1 or 3, > 3, > 3] && image.Layout == ImageLayout.Nhwc ? " The model's channels come first: give `layout` `nchw`." : "";
-        return At(other.Length > 0 ? "layout" : "width", $"the image becomes a tensor of shape {TensorBuffer.Describe([-1, .. row])}, which does not fit the model's input {Describe(signature)}.{other} Give the width, height and channels that the model takes.");
+        var becomes = $"the image becomes a tensor of shape {TensorBuffer.Describe([-1, .. row])}, which does not fit the model's input {Describe(signature)}.";
+        if (input.Shape is [_, > 3, > 3, 1 or 3] && image.Layout == ImageLayout.Nchw)
+            return At("layout", $"{becomes} The model's channels come last: give `layout` `nhwc`.");
+        if (input.Shape is [_, 1 or 3, > 3, > 3] && image.Layout == ImageLayout.Nhwc)
+            return At("layout", $"{becomes} The model's channels come first: give `layout` `nchw`.");
+        var axes = image.Layout == ImageLayout.Nchw ? (string[])["channels", "height", "width"] : ["height", "width", "channels"];
+        for (var axis = 0; axis < axes.Length && input.Shape.Count == 4; axis++)
+        {
+            if (input.Shape[axis + 1] is >= 0 and var size && size != row[axis])
+                return At(axes[axis], $"{becomes} With this layout the model takes `{axes[axis]}` {size}, not {row[axis]}.");
+        }
+
+        return At("input", $"{becomes} Export the model with an input of four axes: [N, channels, height, width] or [N, height, width, channels].");
     }
 
     /// <summary>The axes of one image's tensor.</summary>

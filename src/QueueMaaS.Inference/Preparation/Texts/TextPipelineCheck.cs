@@ -43,6 +43,8 @@ internal static class TextPipelineCheck
             return At("merges", text.Merges is null ? "name the uploaded merges.txt, `sha256:…`." : "only `bpe` has one; leave it out.");
         if (text.MaxLength is < 1 or > MaxTokens)
             return At("maxLength", $"it is {text.MaxLength}; give 1 to {MaxTokens:#,0} tokens.");
+        if (text.MaxLength <= Around(text))
+            return At("maxLength", $"it is {text.MaxLength}, which the tokens before and after each text fill: nothing of the text would be seen. Give at least {Around(text) + 1}.");
         if (text.PadToMultipleOf is < 1 or > 1024)
             return At("padToMultipleOf", $"it is {text.PadToMultipleOf}; give 1 to 1,024.");
         return text.PadId < 0 ? At("padId", "an id is 0 or greater.") : null;
@@ -89,9 +91,18 @@ internal static class TextPipelineCheck
 
         if (inputs.FixedLength is not { } length)
             return null;
+        if (length <= Around(text))
+            return At("ids", $"the model's input takes exactly {length} tokens, which those before and after each text fill: nothing of the text would be seen. Leave them out by empty `startToken` and `endToken`, or export the model with a longer input.");
         if (text.MaxLength is { } most && most != length)
             return At("maxLength", $"it is {most}, but the model's input takes exactly {length} tokens; leave it out.");
         return text.Padding == TextPadding.Longest ? At("padding", $"the model's input takes exactly {length} tokens; leave it out or give `fixed`.") : null;
+    }
+
+    /// <summary>Tokens before and after each text, as far as the pipeline itself says so.</summary>
+    private static int Around(TextPreparation text)
+    {
+        var (start, end) = text.Kind == TokenizerKind.WordPiece ? (text.StartToken ?? "[CLS]", text.EndToken ?? "[SEP]") : (text.StartToken, text.EndToken);
+        return (string.IsNullOrEmpty(start) ? 0 : 1) + (string.IsNullOrEmpty(end) ? 0 : 1);
     }
 
     private static string Describe(IEnumerable<TensorSignature> inputs) => string.Join(", ", inputs.Select(i => $"'{i.Name}' ({i.Datatype} {TensorBuffer.Describe(i.Shape)})"));
