@@ -98,12 +98,37 @@ public sealed class ModelInspectionTests : IDisposable
     }
 
     [Fact]
-    public void A_model_from_the_future_is_refused_with_its_reason()
+    public void A_model_of_a_newer_opset_is_told_which_it_needs_and_which_would_do()
     {
         var model = Graphs.Identity();
         model.OpsetImport[0].Version = 999;
 
-        Samples.ShouldFail(() => Inspect(model), ProblemCodes.UnsupportedOperator).Message.ShouldContain("999");
+        Samples.ShouldFail(() => Inspect(model), ProblemCodes.UnsupportedOperator).Message.ShouldMatch(@"^The model needs opset 999, and ONNX Runtime [\d.]+ knows up to (\d+)\. Export it with opset \1 or lower \(in PyTorch: torch\.onnx\.export\(…, opset_version=\1\)\)\.$");
+    }
+
+    [Fact]
+    public void A_model_in_a_newer_file_format_is_told_which_would_do()
+    {
+        var model = Graphs.Identity();
+        model.IrVersion = 999;
+
+        Samples.ShouldFail(() => Inspect(model), ProblemCodes.UnsupportedOperator).Message.ShouldMatch(@"version 999 of the ONNX file format \(IR version\), and ONNX Runtime [\d.]+ reads up to (\d+)\. .* `ir_version` set to \1\.$");
+    }
+
+    [Fact]
+    public void A_model_with_random_operators_is_said_to_answer_differently_every_time_and_not_to_mix_its_rows()
+    {
+        var model = Graphs.Identity();
+        model.Graph.Node[0].Output[0] = "same";
+        model.Graph.Node.Add(Graphs.Node("RandomNormalLike", ["x"], ["noise"]));
+        model.Graph.Node.Add(Graphs.Node("Add", ["same", "noise"], ["y"]));
+
+        var check = Inspect(model).Batch;
+
+        check.Batched.ShouldBeFalse();
+        check.Reason.ShouldContain("RandomNormalLike");
+        check.Reason.ShouldContain("another answer each time");
+        check.Reason.ShouldNotContain("Rows influence each other");
     }
 
     [Fact]

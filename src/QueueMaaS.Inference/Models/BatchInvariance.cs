@@ -19,7 +19,9 @@ internal static class BatchInvariance
     private static readonly int[][] Orders = [[0, 1], [3, 2, 1, 0], [2, 0, 3]];
 
     /// <summary>Runs the model on made-up rows.</summary>
-    public static BatchCheck Check(IOnnxModel model)
+    /// <param name="model">The model.</param>
+    /// <param name="random">The operators of its that draw numbers by chance; null where it has none.</param>
+    public static BatchCheck Check(IOnnxModel model, string? random = null)
     {
         if (!model.HasBatchAxis)
             return new(false, "The model has no free batch axis that all its inputs and outputs share, so each request is computed by itself.");
@@ -28,7 +30,7 @@ internal static class BatchInvariance
         {
             try
             {
-                return Check(session, MadeUpRows.Make(model.Signature, size, 4), model.Signature);
+                return Check(session, MadeUpRows.Make(model.Signature, size, 4), model.Signature, random);
             }
             catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.ModelRunTimeout)
             {
@@ -43,7 +45,7 @@ internal static class BatchInvariance
         return new(true, "The model could not be tried on made-up rows, so it is batched as its free first axis says. Register it with `batching.maxBatchSize` 1 if its rows influence each other.");
     }
 
-    private static BatchCheck Check(IModelInstance session, BatchMember[] rows, ModelSignature signature)
+    private static BatchCheck Check(IModelInstance session, BatchMember[] rows, ModelSignature signature, string? random)
     {
         var clock = Stopwatch.StartNew();
         var alone = rows.Select(row => session.Run([row], CancellationToken.None)).ToArray();
@@ -75,8 +77,15 @@ internal static class BatchInvariance
             }
         }
 
-        return greatest <= tolerance
-            ? new(true, "A row gets the same answer alone and in batches.", greatest, sizes)
+        if (greatest <= tolerance)
+            return new(true, "A row gets the same answer alone and in batches.", greatest, sizes);
+        // Before rows are held to influence each other: what differs all by itself says nothing of them.
+        var repeated = session.Run([rows[0]], CancellationToken.None).Zip(alone[0]).Max(static pair => TensorDifference.Greatest(pair.Second, pair.First));
+        return repeated > tolerance
+            ? new(
+                false,
+                $"The model gives the same row another answer each time{(random is null ? "" : $" (it draws numbers by chance: {random})")}, here by {TensorDifference.Describe(repeated)}: its answers cannot be had again, and whether its rows influence each other cannot be told. So each request is computed by itself; `batching.ignoreBatchCheck` overrules this.",
+                TensorDifference.Finite(greatest), sizes)
             : new(false, $"Rows influence each other: the same row alone and in a batch differ by {TensorDifference.Describe(greatest)}, more than {tolerance:g3}. So each request is computed by itself; `batching.ignoreBatchCheck` overrules this.", TensorDifference.Finite(greatest), sizes);
     }
 }

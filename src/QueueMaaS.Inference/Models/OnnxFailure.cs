@@ -26,6 +26,8 @@ internal static partial class OnnxFailure
             }
         }
 
+        if (TooNew(exception.Message) is { } tooNew)
+            return new(Problem.Create(ProblemCodes.UnsupportedOperator, tooNew), exception);
         if (message.Contains("IR version", StringComparison.OrdinalIgnoreCase) || message.Contains("under development", StringComparison.OrdinalIgnoreCase))
         {
             return new(Problem.Create(
@@ -51,6 +53,21 @@ internal static partial class OnnxFailure
             ProblemCodes.ModelExecutionFailed, $"The model's computation failed on this input: {message} Check the input's values and sizes against what the model was made for."), exception);
     }
 
+    /// <summary>What the runtime says of a model that is newer than it is advice for its own developers; null where it is not that.</summary>
+    private static string? TooNew(string message)
+    {
+        if (NewerOperators().Match(message) is { Success: true } operators)
+        {
+            var (needs, most, domain) = (operators.Groups["needs"].Value, operators.Groups["most"].Value, operators.Groups["domain"].Value);
+            var name = domain.Length == 0 || domain == "ai.onnx" ? "opset" : $"opset of domain '{domain}',";
+            return $"The model needs {name} {needs}, and ONNX Runtime {RuntimeVersion()} knows up to {most}. Export it with opset {most} or lower (in PyTorch: torch.onnx.export(…, opset_version={most})).";
+        }
+
+        return NewerFormat().Match(message) is { Success: true } format
+            ? $"The model is in version {format.Groups["needs"].Value} of the ONNX file format (IR version), and ONNX Runtime {RuntimeVersion()} reads up to {format.Groups["most"].Value}. Export it with an older version of the onnx package, or with its `ir_version` set to {format.Groups["most"].Value}."
+            : null;
+    }
+
     private static string Clean(string message, string? path)
     {
         var text = ErrorCode().Replace(message, "");
@@ -68,6 +85,12 @@ internal static partial class OnnxFailure
     }
 
     private static string RuntimeVersion() => OrtEnv.Instance().GetVersionString();
+
+    [GeneratedRegex(@"Opset (?<needs>\d+) is under development.*Current official support for domain (?<domain>\S*) is till opset (?<most>\d+)", RegexOptions.ExplicitCapture | RegexOptions.Singleline, 1000)]
+    private static partial Regex NewerOperators();
+
+    [GeneratedRegex(@"Unsupported model IR version: (?<needs>\d+), max supported IR version: (?<most>\d+)", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex NewerFormat();
 
     [GeneratedRegex(@"No Op registered for (?<name>\S+) with domain_version", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex NotRegistered();

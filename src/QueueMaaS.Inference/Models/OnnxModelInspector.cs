@@ -28,7 +28,7 @@ public sealed class OnnxModelInspector(ModelLoader? loader = null, InferenceOpti
         if (batching is not null)
             BatchingCheck.Check(batching, model.Signature);
         var held = model is IsolatedModel before ? ProcessLimits.ResetPeak(before.ProcessId) : null;
-        var batch = BatchInvariance.Check(model);
+        var batch = BatchInvariance.Check(model, RandomOperators.Find(file));
         if (!model.HasBatchAxis && model is IsolatedModel isolated)
             TryOnce(isolated);
         var growth = held is { } bytes && model is IsolatedModel { Trouble: null } after && ProcessLimits.Peak(after.ProcessId) is { } peak ? Math.Max(0, peak - bytes) : (long?)null;
@@ -38,7 +38,7 @@ public sealed class OnnxModelInspector(ModelLoader? loader = null, InferenceOpti
     private IOnnxModel Load(string path, bool isolated) => _loader.Load(
         path,
         Environment.ProcessorCount,
-        new() { RunTimeout = LongestRun, ModelMemoryBytes = _options.ModelMemoryBytes, LoadTimeout = _options.LoadTimeout },
+        new() { RunTimeout = LongestRun, ModelMemoryBytes = _options.ModelMemoryBytes, LoadTimeout = _options.LoadTimeout, MaxAnswerBytes = _options.MaxAnswerBytes },
         isolated);
 
     /// <summary>What takes no batches was not run yet.</summary>
