@@ -31,18 +31,24 @@ internal sealed class AnswerReuse : IDisposable
     public async Task<BatchResponse> GetAsync(
         ServedModel model, PreparedRequest request, InferenceCall call, Func<CancellationToken, Task<BatchResponse>> compute, CancellationToken cancellationToken)
     {
+        var begun = _time.GetTimestamp();
         var key = Key(model, request);
         if (model.Batching.CacheSeconds > 0 && _kept.TryGetValue(key, out Kept? kept) && kept!.Until > _time.GetUtcNow())
         {
-            _metrics.Reused(model.Name, model.Version, "cached");
+            _metrics.Reused(model.Name, model.Version, "cached", _time.GetElapsedTime(begun), _time.GetUtcNow());
             return kept.Response with { Receipt = kept.Response.Receipt with { Cached = true, QueuedMs = 0, ComputeMs = 0 } };
         }
 
+        var looked = _time.GetElapsedTime(begun);
         var response = model.Batching.ShareIdentical
             ? await ShareAsync(model, key, call, compute, cancellationToken)
             : await compute(cancellationToken);
-        if (model.Batching.CacheSeconds > 0 && !response.Receipt.Shared)
+        if (response.Receipt.Shared)
+            return response;
+        var computed = _time.GetTimestamp();
+        if (model.Batching.CacheSeconds > 0)
             Keep(key, response, TimeSpan.FromSeconds(model.Batching.CacheSeconds));
+        _metrics.StatisticsOf(model.Name, model.Version).NotReused(looked + _time.GetElapsedTime(computed));
         return response;
     }
 
@@ -55,14 +61,30 @@ internal sealed class AnswerReuse : IDisposable
         // One that would give up before this caller's deadline is no help to it.
         if (!ReferenceEquals(shared, own) && (shared.Deadline is null || (call.Deadline is { } deadline && deadline <= shared.Deadline)) && shared.TryJoin())
         {
-            _metrics.Reused(model.Name, model.Version, "shared");
-            var response = await WaitAsync(shared, call.Deadline, cancellationToken);
+            var response = await JoinAsync(model, shared, call, cancellationToken);
             return response with { Receipt = response.Receipt with { Shared = true } };
         }
 
         own.TryJoin();
         own.Start(compute, () => _inFlight.TryRemove(new(key, own)));
         return await WaitAsync(own, deadline: null, cancellationToken);
+    }
+
+    /// <summary>Waits for an identical request's answer, and counts what comes of it as this request's: the batcher knows of the other only.</summary>
+    private async Task<BatchResponse> JoinAsync(ServedModel model, Shared shared, InferenceCall call, CancellationToken cancellationToken)
+    {
+        var begun = _time.GetTimestamp();
+        try
+        {
+            var response = await WaitAsync(shared, call.Deadline, cancellationToken);
+            _metrics.Reused(model.Name, model.Version, "shared", _time.GetElapsedTime(begun), _time.GetUtcNow());
+            return response;
+        }
+        catch (ProblemException exception)
+        {
+            _metrics.FailedWithOther(model.Name, model.Version, exception.Problem.Code, _time.GetElapsedTime(begun));
+            throw;
+        }
     }
 
     /// <summary>Waits for a computation that goes on for others when this caller goes away, and stops with the last.</summary>

@@ -78,6 +78,10 @@ public sealed class InferenceOptions
     [Range(0, long.MaxValue)]
     public long MaxCacheBytes { get; set; } = 64L << 20;
 
+    /// <summary>Most bytes of one answer: of its tensors together, and, where they are written as JSON, of that. What would be larger fails with <c>answer_too_large</c>, before it is copied or written. The items of a batch job are answers of their own. Default 64 MiB.</summary>
+    [Range(1024, 1 << 30)]
+    public long MaxAnswerBytes { get; set; } = 64L << 20;
+
     /// <summary>True: a full queue refuses with <c>queue_full</c>. Default false: callers wait for room, so that the pressure goes back to the broker.</summary>
     public bool RejectWhenFull { get; set; }
 

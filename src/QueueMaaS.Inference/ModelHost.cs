@@ -18,6 +18,7 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
     private readonly InferenceMetrics _metrics;
     private readonly ModelCache _models;
     private readonly AnswerReuse _answers;
+    private readonly long _maxAnswerBytes;
 
     /// <summary>An empty host.</summary>
     /// <exception cref="ValidationException">An option is outside its range.</exception>
@@ -26,6 +27,7 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
         ArgumentNullException.ThrowIfNull(options);
         Validator.ValidateObject(options, new ValidationContext(options), validateAllProperties: true);
         _metrics = new(meters);
+        _maxAnswerBytes = options.MaxAnswerBytes;
         var maxBytes = ModelLoader.OrHalf(options.MaxLoadedBytes);
         _answers = new(options.MaxCacheBytes, time ?? TimeProvider.System, _metrics);
         _models = new(options.MaxLoadedModels, maxBytes, served => LoadedModel.Load(served, options, loader ?? new(), time ?? TimeProvider.System, _metrics));
@@ -63,7 +65,7 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
         {
             Model = model.Name,
             Version = model.Version,
-            Outputs = withOutputs ? Select(answer.Outputs, call.Outputs) : null,
+            Outputs = withOutputs ? Select(answer.Outputs, call.Outputs, _maxAnswerBytes) : null,
             Labels = made.Labels,
             Detections = made.Detections,
             Values = made.Values,
@@ -176,11 +178,13 @@ public sealed class ModelHost : IModelHost, IInferenceDemand
         _metrics.Dispose();
     }
 
-    private static Tensor[] Select(IReadOnlyList<TensorBuffer> outputs, IReadOnlyList<string>? wanted)
+    private static Tensor[] Select(IReadOnlyList<TensorBuffer> outputs, IReadOnlyList<string>? wanted, long mostBytes)
     {
-        if (wanted is null)
-            return outputs.Select(TensorWriter.Write).ToArray();
-        return wanted.Distinct(StringComparer.Ordinal).Select(name => TensorWriter.Write(outputs.FirstOrDefault(o => o.Name == name) ?? throw new ProblemException(
-            ProblemCodes.TensorNameMismatch, $"The model has no output '{name}'. Its outputs are {string.Join(", ", outputs.Select(o => $"'{o.Name}'"))}."))).ToArray();
+        var chosen = wanted is null ? outputs : [.. wanted.Distinct(StringComparer.Ordinal).Select(name => outputs.FirstOrDefault(o => o.Name == name) ?? throw new ProblemException(
+            ProblemCodes.TensorNameMismatch, $"The model has no output '{name}'. Its outputs are {string.Join(", ", outputs.Select(o => $"'{o.Name}'"))}."))];
+        var written = new Tensor[chosen.Count];
+        for (var i = 0; i < written.Length; i++)
+            (written[i], mostBytes) = TensorWriter.Write(chosen[i], mostBytes);
+        return written;
     }
 }

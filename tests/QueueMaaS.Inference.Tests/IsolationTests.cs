@@ -150,7 +150,7 @@ public sealed class IsolationTests : IAsyncLifetime
         using var connection = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
         await connection.ConnectAsync(new System.Net.Sockets.UnixDomainSocketEndPoint(socket));
         using var frames = new TensorFrames(new System.Net.Sockets.NetworkStream(connection), Memory);
-        frames.WriteRun([new([Samples.Floats("x", [1], 1)], 1)]);
+        frames.WriteRun([new([Samples.Floats("x", [1], 1)], 1)], long.MaxValue);
         await Task.Delay(300);
         process.HasExited.ShouldBeFalse();
         // What the system does with a pipe whose other end has gone.

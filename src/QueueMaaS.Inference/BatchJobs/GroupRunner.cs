@@ -247,5 +247,5 @@ internal sealed class GroupRunner(IModelHost host, ServedModel model, int priori
     }
 
     private static bool IsItemsFault(ProblemException exception) =>
-        !exception.IsTransient && exception.Problem.Code is ProblemCodes.ModelExecutionFailed or ProblemCodes.InvalidValue or ProblemCodes.TensorShapeMismatch or ProblemCodes.TensorDatatypeMismatch;
+        !exception.IsTransient && exception.Problem.Code is ProblemCodes.ModelExecutionFailed or ProblemCodes.AnswerTooLarge or ProblemCodes.InvalidValue or ProblemCodes.TensorShapeMismatch or ProblemCodes.TensorDatatypeMismatch;
 }

@@ -22,6 +22,9 @@ internal static class GroupSizes
     private const long HeavyRowBytes = 256 << 10;
     private const long HeavyModelBytes = 64 << 20;
 
+    /// <summary>Where rows are answered by so much, fewer of them go together: their answers are in memory at once, and an answer may not become too large.</summary>
+    private const long MostOutputBytes = 32 << 20;
+
     /// <summary>The size of a group.</summary>
     /// <param name="model">The version; one whose rows must not be put together gets groups of one.</param>
     /// <param name="asked">What the job says.</param>
@@ -31,22 +34,28 @@ internal static class GroupSizes
             return 1;
         if (asked is { } size)
             return size;
+        var most = RowBytes(model.Signature.Outputs) is { } output and > 0 ? (int)Math.Clamp(MostOutputBytes / output, 1, Light) : Light;
+        return Math.Min(most, ByInputs(model));
+    }
+
+    private static int ByInputs(ServedModel model)
+    {
         var weights = new FileInfo(model.Path).Length;
-        if (RowBytes(model.Signature) is not { } row)
+        if (RowBytes(model.Signature.Inputs) is not { } row)
             return weights > HeavyModelBytes ? Heavy : Usual;
         if (row > HeavyRowBytes || weights > HeavyModelBytes)
             return Heavy;
         return row <= LightRowBytes && weights <= LightModelBytes ? Light : Usual;
     }
 
-    /// <summary>Bytes of one row of all inputs; null where a free axis leaves that open.</summary>
-    private static long? RowBytes(ModelSignature signature)
+    /// <summary>Bytes of one row of all tensors; null where a free axis leaves that open.</summary>
+    private static long? RowBytes(IReadOnlyList<TensorSignature> tensors)
     {
         var total = 0L;
-        foreach (var input in signature.Inputs)
+        foreach (var tensor in tensors)
         {
-            var bytes = (long)Math.Max(1, TensorDatatype.Find(input.Datatype)?.Size ?? 1);
-            foreach (var size in input.Shape.Skip(1))
+            var bytes = (long)Math.Max(1, TensorDatatype.Find(tensor.Datatype)?.Size ?? 1);
+            foreach (var size in tensor.Shape.Skip(1))
             {
                 if (size < 0)
                     return null;

@@ -144,6 +144,12 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
                 continue;
             }
 
+            if (!part.Owner.MayHave(own, batcher.MaxAnswerBytes))
+            {
+                batcher.Fail(part.Owner, AnswerLimit.Exceeded(batcher.MaxAnswerBytes));
+                continue;
+            }
+
             part.Owner.Complete(part, own, Receipt(part, rows, reason, started, computed));
             batcher.Answered(part);
         }

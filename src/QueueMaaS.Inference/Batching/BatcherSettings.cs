@@ -17,6 +17,8 @@ public sealed record BatcherSettings
     public int MaxQueueRows { get; init; } = 4096;
     /// <summary>Most memory held by the tensors of queued requests, in bytes. Default 256 MiB.</summary>
     public long MaxQueueBytes { get; init; } = 256L << 20;
+    /// <summary>Most bytes of one answer of several parts; of one part the instance sees to it. Default: no limit.</summary>
+    public long MaxAnswerBytes { get; init; } = AnswerLimit.None;
     /// <summary>True: a full queue refuses with <c>queue_full</c>. False (default): callers wait for room.</summary>
     public bool RejectWhenFull { get; init; }
     /// <summary>True where the model takes no batches: every request is computed whole and by itself.</summary>

@@ -82,6 +82,8 @@ public sealed class DynamicBatcher : IAsyncDisposable
 
     internal bool RejectsNonFinite => _settings.RejectNonFinite;
 
+    internal long MaxAnswerBytes => _settings.MaxAnswerBytes;
+
     internal void Schedule(BatchWorker worker) => _schedule(worker);
 
     internal TagList Tags() => new()
@@ -133,7 +135,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
         var runLate = request.RunLate ?? _settings.RunLate;
         if (deadline <= now && !runLate)
             return Refuse(Refusals.DeadlineExceeded());
-        var pending = new PendingRequest(request, _settings.MaxBatchSize, request.Alone || _single, deadline, runLate);
+        var pending = new PendingRequest(this, request, _settings.MaxBatchSize, request.Alone || _single, deadline, runLate);
         pending.Expect(cancellationToken);
         BatchWorker? next;
         lock (_gate)
@@ -222,23 +224,15 @@ public sealed class DynamicBatcher : IAsyncDisposable
     {
         _costs.Observe(lane, rows, computed);
         _metrics.Batch(Tags(reason), rows, computed);
-        _statistics.Batch(rows, computed, _time.GetUtcNow());
+        _statistics.Batch(rows, computed);
     }
+
+    /// <summary>A request is about to be answered.</summary>
+    internal void Succeeded(PendingRequest request, BatchReceipt receipt) => _statistics.Succeeded(request.Request.Rows, receipt, _time.GetUtcNow());
 
     /// <summary>The computation of a batch begins: its requests have waited until now.</summary>
     internal void Waited(ClosedBatch batch, string reason, TimeSpan started)
     {
-        var (requests, waited) = (0, TimeSpan.Zero);
-        foreach (var entry in batch.Entries)
-        {
-            // A large request counts once, however many parts it has.
-            if (((RequestPart)entry).Index > 0)
-                continue;
-            requests++;
-            waited += started - entry.ArrivedAt;
-        }
-
-        _statistics.Queued(requests, waited);
         if (!_metrics.RecordsQueue)
             return;
         var tags = Tags(reason);
@@ -274,7 +268,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
         if (!request.TryFail(problem))
             return;
         _metrics.Failed(Tags(), problem.Problem.Code);
-        _statistics.Failed();
+        _statistics.Failed(Now - request.Parts[0].ArrivedAt);
         if (request.Parts.Length == 1)
             return;
         lock (_gate)
@@ -382,7 +376,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
     private Task<BatchResponse> Refuse(ProblemException problem)
     {
         _metrics.Failed(Tags(), problem.Problem.Code);
-        _statistics.Failed();
+        _statistics.Failed(TimeSpan.Zero);
         return Task.FromException<BatchResponse>(problem);
     }
 

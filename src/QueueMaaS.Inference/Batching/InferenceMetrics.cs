@@ -75,7 +75,18 @@ public sealed class InferenceMetrics : IDisposable
         _failed.Add(1, tags);
     }
 
-    internal void Reused(string model, int version, string how) => _reused.Add(1, new("model", model), new("version", version), new("how", how));
+    internal void Reused(string model, int version, string how, TimeSpan took, DateTimeOffset now)
+    {
+        _reused.Add(1, new("model", model), new("version", version), new("how", how));
+        StatisticsOf(model, version).Reused(took, now);
+    }
+
+    /// <summary>A request that shared another's computation failed with it.</summary>
+    internal void FailedWithOther(string model, int version, string code, TimeSpan after)
+    {
+        Failed(new() { { "model", model }, { "version", version } }, code);
+        StatisticsOf(model, version).Failed(after);
+    }
 
     internal void ProcessEnded(string model, int version) => _processesEnded.Add(1, new("model", model), new("version", version));
 

@@ -6,18 +6,21 @@ namespace QueueMaaS.Inference.Batching;
 /// <summary>A request on its way: its parts in the queue, what they gave so far, and the caller's task.</summary>
 internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
 {
+    private readonly DynamicBatcher _batcher;
     private readonly IReadOnlyList<TensorBuffer>[]? _outputs;
     private CancellationTokenRegistration _registration;
     private OrderedAnswers? _order;
     private LinkedListNode<Action?>? _place;
     private BatchReceipt? _receipt;
+    private long _bytes;
     private int _missing;
     private bool _answeredWhole;
     private int _decided;
 
-    public PendingRequest(BatchRequest request, int maxBatchSize, bool alone, TimeSpan? deadline, bool runLate)
+    public PendingRequest(DynamicBatcher batcher, BatchRequest request, int maxBatchSize, bool alone, TimeSpan? deadline, bool runLate)
         : base(TaskCreationOptions.RunContinuationsAsynchronously)
     {
+        _batcher = batcher;
         Request = request;
         var parts = alone ? 1 : (request.Rows + maxBatchSize - 1) / maxBatchSize;
         Parts = new RequestPart[parts];
@@ -93,6 +96,9 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
         return true;
     }
 
+    /// <summary>Whether a part's outputs leave the whole answer within its limit.</summary>
+    public bool MayHave(IReadOnlyList<TensorBuffer> part, long mostBytes) => _outputs is null || Interlocked.Add(ref _bytes, AnswerLimit.BytesOf(part)) <= mostBytes;
+
     /// <summary>Takes in a part's outputs; answers the caller with the last.</summary>
     public void Complete(RequestPart part, IReadOnlyList<TensorBuffer> outputs, BatchReceipt receipt)
     {
@@ -139,6 +145,8 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
     {
         if (!Decide())
             return;
+        // Whoever has the answer finds it counted.
+        _batcher.Succeeded(this, receipt);
         var response = new BatchResponse(outputs, receipt);
         if (_order is null)
             SetResult(response);

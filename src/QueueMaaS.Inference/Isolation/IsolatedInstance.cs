@@ -18,7 +18,7 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
     private ModelConnection? _connection;
 
     /// <inheritdoc/>
-    /// <exception cref="ProblemException"><c>model_execution_failed</c> or <c>out_of_memory</c>: for a single member; <c>model_process_ended</c>: the computation ended the process; <c>model_run_timeout</c>: it took longer than it may.</exception>
+    /// <exception cref="ProblemException"><c>model_execution_failed</c>, <c>answer_too_large</c> or <c>out_of_memory</c>: for a single member; <c>model_process_ended</c>: the computation ended the process; <c>model_run_timeout</c>: it took longer than it may.</exception>
     /// <exception cref="BatchRunException">The computation of several members failed.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was set.</exception>
     public IReadOnlyList<TensorBuffer> Run(IReadOnlyList<BatchMember> members, CancellationToken stop)
@@ -86,7 +86,7 @@ internal sealed class IsolatedInstance(IsolatedModel model) : IModelInstance
     private TensorBuffer[]? Exchange(ModelConnection connection, IReadOnlyList<BatchMember> members)
     {
         var frames = connection.Frames;
-        frames.WriteRun(members);
+        frames.WriteRun(members, AnswerLimit.OfRun(model.MaxAnswerBytes, members));
         switch (frames.ReadKind())
         {
             case FrameKind.Outputs:

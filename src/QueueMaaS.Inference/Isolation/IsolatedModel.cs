@@ -25,10 +25,12 @@ internal sealed class IsolatedModel : IOnnxModel
     /// <param name="start">Starts one.</param>
     /// <param name="runLimit">The longest that one run may take.</param>
     /// <param name="mostBytes">Most bytes of one output; 0 for no limit.</param>
+    /// <param name="maxAnswerBytes">As <see cref="InferenceOptions.MaxAnswerBytes"/>.</param>
     /// <param name="ended">Told how a process ended that should not have.</param>
     /// <exception cref="ProblemException">As <see cref="ModelProcess.Start"/>.</exception>
-    public IsolatedModel(Func<ModelProcess> start, TimeSpan runLimit, long mostBytes, Action<string> ended)
+    public IsolatedModel(Func<ModelProcess> start, TimeSpan runLimit, long mostBytes, long maxAnswerBytes, Action<string> ended)
     {
+        MaxAnswerBytes = maxAnswerBytes;
         _start = start;
         _ended = ended;
         _mostBytes = mostBytes > 0 ? mostBytes : long.MaxValue;
@@ -43,6 +45,9 @@ internal sealed class IsolatedModel : IOnnxModel
 
     /// <inheritdoc/>
     public bool HasBatchAxis { get; }
+
+    /// <summary>Most bytes of one answer.</summary>
+    public long MaxAnswerBytes { get; }
 
     /// <summary>What keeps its runs within their time.</summary>
     public RunGuard Guard { get; private set; }

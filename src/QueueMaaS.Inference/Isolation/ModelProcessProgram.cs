@@ -132,9 +132,10 @@ public sealed class ModelProcessProgram
         TensorBuffer[]? inputs = null;
         try
         {
+            var mostOutput = frames.ReadMostOutput();
             inputs = frames.ReadTensors(_model.Signature.Inputs);
             // They are put together already: to the session they are one member.
-            frames.WriteOutputs(session.Run([new BatchMember(inputs, 1)], stop));
+            frames.WriteOutputs(session.Run([new BatchMember(inputs, 1)], mostOutput, stop));
         }
         catch (OperationCanceledException)
         {

@@ -27,9 +27,12 @@ internal sealed class TensorFrames(Stream stream, long mostBytes) : IDisposable
     private readonly byte[] _number = new byte[sizeof(long)];
 
     /// <summary>Gathers the members' rows into one tensor per input on their way.</summary>
-    public void WriteRun(IReadOnlyList<BatchMember> members)
+    /// <param name="members">The members.</param>
+    /// <param name="mostOutput">Most bytes of the outputs: the process does not know whose rows it computes.</param>
+    public void WriteRun(IReadOnlyList<BatchMember> members, long mostOutput)
     {
         WriteByte((byte)FrameKind.Run);
+        WriteNumber(mostOutput);
         var inputs = members[0].Inputs.Count;
         WriteNumber(inputs);
         for (var input = 0; input < inputs; input++)
@@ -88,6 +91,9 @@ internal sealed class TensorFrames(Stream stream, long mostBytes) : IDisposable
         var kind and > 0 and <= (int)FrameKind.Stopped => (FrameKind)kind,
         var kind => throw new InvalidDataException($"There is no frame of kind {kind}."),
     };
+
+    /// <summary>Most bytes of a run's outputs: what comes before its tensors.</summary>
+    public long ReadMostOutput() => ReadNumber();
 
     /// <summary>The tensors of a run or of its outputs.</summary>
     /// <param name="names">Theirs, in order.</param>

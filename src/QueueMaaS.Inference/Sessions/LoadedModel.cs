@@ -75,6 +75,7 @@ internal sealed class LoadedModel : IAsyncDisposable
             MaxQueueDelay = TimeSpan.FromMilliseconds(batching.MaxQueueDelayMs),
             MaxQueueRows = batching.MaxQueueRows ?? options.MaxQueueRows,
             MaxQueueBytes = options.MaxQueueBytes,
+            MaxAnswerBytes = options.MaxAnswerBytes,
             RejectWhenFull = options.RejectWhenFull,
             Single = single,
             DefaultTimeout = batching.DefaultTimeoutMs is { } timeout ? TimeSpan.FromMilliseconds(timeout) : null,

@@ -31,7 +31,7 @@ public sealed partial class ModelLoader(ModelProcessStart? processes = null, ILo
             throw new FileNotFoundException("There is no such model file.", path);
         var memory = MemoryFor(options);
         var order = new ModelProcessOrder { Path = path, Socket = "", IntraOpThreads = intraOpThreads, MemoryBytes = options.Provider == "cpu" ? memory : 0, Options = options };
-        return new IsolatedModel(() => Start(order, options.LoadTimeout), options.RunTimeout, memory, how =>
+        return new IsolatedModel(() => Start(order, options.LoadTimeout), options.RunTimeout, memory, options.MaxAnswerBytes, how =>
         {
             SayEnded(path, how);
             ended?.Invoke(how);

@@ -10,9 +10,10 @@ public sealed class OnnxModel : IOnnxModel
 {
     private static readonly TimeSpan WithoutSettings = TimeSpan.FromSeconds(10);
 
-    private OnnxModel(InferenceSession session, TimeSpan runLimit)
+    private OnnxModel(InferenceSession session, TimeSpan runLimit, long maxAnswerBytes)
     {
         Session = session;
+        MaxAnswerBytes = maxAnswerBytes;
         Guard = new RunGuard(runLimit);
         Signature = SignatureReader.Read(session);
         HasBatchAxis = SignatureReader.HasBatchAxis(session);
@@ -26,6 +27,9 @@ public sealed class OnnxModel : IOnnxModel
 
     internal InferenceSession Session { get; }
 
+    /// <summary>As <see cref="InferenceOptions.MaxAnswerBytes"/>.</summary>
+    internal long MaxAnswerBytes { get; }
+
     /// <summary>What keeps its runs within their time.</summary>
     internal RunGuard Guard { get; private set; }
 
@@ -38,14 +42,14 @@ public sealed class OnnxModel : IOnnxModel
     /// <summary>Loads the model in the file at <paramref name="path"/>.</summary>
     /// <param name="path">An ONNX file without external data.</param>
     /// <param name="intraOpThreads">Threads within an operator on the CPU, at least 1.</param>
-    /// <param name="options">Say which device computes, and how long a run may take. Default: the CPU, 10 s.</param>
+    /// <param name="options">Say which device computes, how long a run may take, and how large an answer may be. Default: the CPU, 10 s, no limit.</param>
     /// <exception cref="ProblemException"><c>not_an_onnx_model</c> or <c>unsupported_operator</c>.</exception>
     public static OnnxModel Load(string path, int intraOpThreads, InferenceOptions? options = null)
     {
         var session = Open(path, intraOpThreads, options);
         try
         {
-            return new(session, options?.RunTimeout ?? WithoutSettings);
+            return new(session, options?.RunTimeout ?? WithoutSettings, options?.MaxAnswerBytes ?? AnswerLimit.None);
         }
         catch
         {

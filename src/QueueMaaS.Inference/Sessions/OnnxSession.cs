@@ -41,11 +41,19 @@ public sealed class OnnxSession : IModelInstance
     /// <inheritdoc/>
     /// <exception cref="ProblemException"><c>model_execution_failed</c>, with ONNX Runtime's reason: for a single member.</exception>
     /// <exception cref="ProblemException"><c>model_run_timeout</c>: it took longer than it may.</exception>
+    /// <exception cref="ProblemException"><c>answer_too_large</c>: for a single member.</exception>
+    /// <exception cref="BatchRunException">An answer of one of several members is too large.</exception>
     /// <exception cref="OnnxRuntimeException">The computation of several members failed. Its text is for no caller, who hears of the failing member's own run, so nothing is spent on it.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was set.</exception>
     public IReadOnlyList<TensorBuffer> Run(IReadOnlyList<BatchMember> members, CancellationToken stop)
     {
         ArgumentNullException.ThrowIfNull(members);
+        return Run(members, AnswerLimit.OfRun(_model.MaxAnswerBytes, members), stop);
+    }
+
+    /// <summary>The same, for who knows how large the outputs may be: those of several members that were put together before.</summary>
+    internal IReadOnlyList<TensorBuffer> Run(IReadOnlyList<BatchMember> members, long mostBytes, CancellationToken stop)
+    {
         stop.ThrowIfCancellationRequested();
         _model.Guard.Enter();
         try
@@ -55,10 +63,7 @@ public sealed class OnnxSession : IModelInstance
             using var options = new RunOptions();
             using var registration = stop.UnsafeRegister(static o => ((RunOptions)o!).Terminate = true, options);
             using var outputs = Run(options);
-            var copies = new TensorBuffer[_outputNames.Length];
-            for (var i = 0; i < copies.Length; i++)
-                copies[i] = Copy(outputs[i], i);
-            return copies;
+            return Copy(outputs, mostBytes) ?? throw TooLarge(members);
         }
         catch (OnnxRuntimeException e) when (members.Count == 1 || stop.IsCancellationRequested)
         {
@@ -160,16 +165,61 @@ public sealed class OnnxSession : IModelInstance
         return value;
     }
 
-    private TensorBuffer Copy(OrtValue value, int output)
+    private Exception TooLarge(IReadOnlyList<BatchMember> members)
     {
-        if (!value.IsTensor)
-            throw new ProblemException(ProblemCodes.ModelExecutionFailed, $"The model gave no tensor for its output '{_outputNames[output]}'. Export the model with tensors only.");
+        var failure = AnswerLimit.Exceeded(_model.MaxAnswerBytes);
+        return members.Count == 1 ? failure : new BatchRunException("An answer is larger than it may be.", failure);
+    }
+
+    /// <summary>The outputs; null where they are too large, which is told by their shapes before anything is copied.</summary>
+    private TensorBuffer[]? Copy(IReadOnlyList<OrtValue> outputs, long mostBytes)
+    {
+        var left = mostBytes;
+        for (var i = 0; i < outputs.Count; i++)
+        {
+            if (!outputs[i].IsTensor)
+                throw new ProblemException(ProblemCodes.ModelExecutionFailed, $"The model gave no tensor for its output '{_outputNames[i]}'. Export the model with tensors only.");
+            var info = outputs[i].GetTensorTypeAndShape();
+            var (count, size) = (info.ElementCount, _outputDatatypes[i].IsText ? AnswerLimit.PerText : _outputDatatypes[i].Size);
+            // By division: the product of what a hostile model says may be larger than any number.
+            if (count > left / size)
+                return null;
+            left -= count * size;
+        }
+
+        var copies = new TensorBuffer[_outputNames.Length];
+        for (var i = 0; i < copies.Length; i++)
+        {
+            if (Copy(outputs[i], i, ref left) is not { } copy)
+                return null;
+            copies[i] = copy;
+        }
+
+        return copies;
+    }
+
+    private TensorBuffer? Copy(OrtValue value, int output, ref long left)
+    {
         var info = value.GetTensorTypeAndShape();
         if (info.ElementDataType == TensorElementType.String)
-            return TensorBuffer.OfTexts(_outputNames[output], info.Shape, value.GetStringTensorAsArray());
+            return Texts(value, checked((int)info.ElementCount), ref left) is { } texts ? TensorBuffer.OfTexts(_outputNames[output], info.Shape, texts) : null;
         var source = value.GetTensorMutableRawData();
         var bytes = GC.AllocateUninitializedArray<byte>(source.Length);
         source.CopyTo(bytes);
         return TensorBuffer.OfBytes(_outputNames[output], _outputDatatypes[output], info.Shape, bytes);
+    }
+
+    /// <summary>How long strings are is known only once they are read, one after the other.</summary>
+    private static string[]? Texts(OrtValue value, int count, ref long left)
+    {
+        var texts = new string[count];
+        for (var i = 0; i < count; i++)
+        {
+            texts[i] = value.GetStringElement(i);
+            if ((left -= texts[i].Length) < 0)
+                return null;
+        }
+
+        return texts;
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using QueueMaaS.Contracts;
@@ -9,10 +8,17 @@ namespace QueueMaaS.Inference.Tensors;
 public static class TensorWriter
 {
     /// <summary>Writes <paramref name="tensor"/>. JSON has no NaN and no infinities: they are written as <c>null</c>.</summary>
-    public static Tensor Write(TensorBuffer tensor)
+    /// <param name="tensor">The tensor.</param>
+    public static Tensor Write(TensorBuffer tensor) => Write(tensor, long.MaxValue).Tensor;
+
+    /// <summary>The same within a limit, which several tensors may share: <c>Left</c> of it is for the next.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="mostBytes">Most bytes of its text.</param>
+    /// <exception cref="ProblemException"><c>answer_too_large</c>.</exception>
+    public static (Tensor Tensor, long Left) Write(TensorBuffer tensor, long mostBytes)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        var buffer = new ArrayBufferWriter<byte>(Math.Max(64, tensor.Count * 8));
+        var buffer = new AnswerBuffer(mostBytes, expected: tensor.Count <= int.MaxValue / 8 ? tensor.Count * 8 : int.MaxValue);
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         {
             json.WriteStartArray();
@@ -20,7 +26,7 @@ public static class TensorWriter
             json.WriteEndArray();
         }
 
-        return new() { Name = tensor.Name, Shape = tensor.Shape, Datatype = tensor.Datatype.Name, Data = JsonElement.Parse(buffer.WrittenSpan) };
+        return (new() { Name = tensor.Name, Shape = tensor.Shape, Datatype = tensor.Datatype.Name, Data = JsonElement.Parse(buffer.Written.Span) }, mostBytes - buffer.Written.Length);
     }
 
     /// <summary>Writes the values one after the other into an array that the caller has opened.</summary>

@@ -17,14 +17,15 @@ internal static class InferResponse
     // Smaller answers would take longer to compress than to send.
     private const int WorthCompressing = 1024;
 
-    public static async Task WriteAsync(HttpContext http, ServedModel model, InferRequest request, BatchResponse response)
+    /// <exception cref="Contracts.ProblemException"><c>answer_too_large</c>: its JSON has more than <paramref name="mostText"/> bytes. Nothing was sent then.</exception>
+    public static async Task WriteAsync(HttpContext http, ServedModel model, InferRequest request, BatchResponse response, long mostText)
     {
         var outputs = ServedModels.Select(model, request, response).ToArray();
-        var body = new ArrayBufferWriter<byte>(1024);
+        var body = new AnswerBuffer(mostText + outputs.Where(static output => output.Binary).Sum(static output => (long)BinarySize(output.Tensor)), expected: 1024);
         WriteJson(body, model, request, response.Receipt, outputs);
         if (outputs.Any(static output => output.Binary))
         {
-            http.Response.Headers[InferRequestReader.LengthHeader] = body.WrittenCount.ToString(CultureInfo.InvariantCulture);
+            http.Response.Headers[InferRequestReader.LengthHeader] = body.Written.Length.ToString(CultureInfo.InvariantCulture);
             http.Response.ContentType = "application/octet-stream";
             foreach (var (tensor, binary) in outputs)
             {
@@ -37,10 +38,10 @@ internal static class InferResponse
             http.Response.ContentType = "application/json";
         }
 
-        await SendAsync(http, body.WrittenMemory);
+        await SendAsync(http, body.Written);
     }
 
-    private static void WriteJson(ArrayBufferWriter<byte> body, ServedModel model, InferRequest request, Contracts.BatchReceipt receipt, (TensorBuffer Tensor, bool Binary)[] outputs)
+    private static void WriteJson(AnswerBuffer body, ServedModel model, InferRequest request, Contracts.BatchReceipt receipt, (TensorBuffer Tensor, bool Binary)[] outputs)
     {
         using var json = new Utf8JsonWriter(body, new JsonWriterOptions { SkipValidation = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         json.WriteStartObject();
@@ -76,7 +77,7 @@ internal static class InferResponse
         if (binary)
         {
             json.WriteStartObject("parameters");
-            json.WriteNumber("binary_data_size", tensor.Datatype.IsText ? TextTensor.Size(tensor) : tensor.Bytes.Length);
+            json.WriteNumber("binary_data_size", BinarySize(tensor));
             json.WriteEndObject();
         }
         else
@@ -89,7 +90,9 @@ internal static class InferResponse
         json.WriteEndObject();
     }
 
-    private static void WriteBinary(ArrayBufferWriter<byte> body, TensorBuffer tensor)
+    private static int BinarySize(TensorBuffer tensor) => tensor.Datatype.IsText ? TextTensor.Size(tensor) : tensor.Bytes.Length;
+
+    private static void WriteBinary(AnswerBuffer body, TensorBuffer tensor)
     {
         if (!tensor.Datatype.IsText)
         {

@@ -37,21 +37,29 @@ internal sealed record TensorConfig(string Name, string DataType, IReadOnlyList<
 
 internal sealed record StatisticsList(IReadOnlyList<VersionStatistics> ModelStats);
 
-/// <summary>As Triton's statistics extension: times in nanoseconds, counts of requests; the times of preparing tensors are not taken apart and stand as 0.</summary>
+/// <summary>
+/// As Triton's statistics extension: times in nanoseconds. Durations of requests count each request, and a batch's computation for each that had a part in it; <c>inference_count</c> counts the rows of the requests
+/// that were computed, <c>execution_count</c> and the batches by size count computations. The times of preparing tensors are not taken apart and stand as 0.
+/// </summary>
 internal sealed record VersionStatistics(string Name, string Version, long LastInference, long InferenceCount, long ExecutionCount, RequestStatistics InferenceStats, IReadOnlyList<SizeStatistics> BatchStats)
 {
     public static VersionStatistics Of(ModelStatistics one) => new(
         one.Model, one.Version.ToString(CultureInfo.InvariantCulture), one.Last?.ToUnixTimeMilliseconds() ?? 0, one.Rows, one.Batches,
         new(
-            Success: new(Math.Max(0, one.Requests - one.Failed), Nanoseconds(one.Queued + one.Computed)), Fail: new(one.Failed, 0), Queue: new(one.Requests, Nanoseconds(one.Queued)),
-            ComputeInput: new(one.Batches, 0), ComputeInfer: new(one.Batches, Nanoseconds(one.Computed)), ComputeOutput: new(one.Batches, 0), CacheHit: new(0, 0), CacheMiss: new(0, 0)),
-        [.. one.BySize.Select(static size => new SizeStatistics(size.Rows, new(size.Count, 0), new(size.Count, Nanoseconds(size.Computed)), new(size.Count, 0)))]);
-
-    private static long Nanoseconds(TimeSpan time) => time.Ticks * TimeSpan.NanosecondsPerTick;
+            Success: Duration.Of(one.Succeeded), Fail: Duration.Of(one.Failed), Queue: Duration.Of(one.Queued),
+            ComputeInput: Duration.Untimed(one.Computed), ComputeInfer: Duration.Of(one.Computed), ComputeOutput: Duration.Untimed(one.Computed),
+            CacheHit: Duration.Of(one.Reused), CacheMiss: Duration.Of(one.NotReused)),
+        [.. one.BySize.Select(static size => new SizeStatistics(size.Rows, Duration.Untimed(size.Computed), Duration.Of(size.Computed), Duration.Untimed(size.Computed)))]);
 }
 
 internal sealed record RequestStatistics(Duration Success, Duration Fail, Duration Queue, Duration ComputeInput, Duration ComputeInfer, Duration ComputeOutput, Duration CacheHit, Duration CacheMiss);
 
 internal sealed record SizeStatistics(int BatchSize, Duration ComputeInput, Duration ComputeInfer, Duration ComputeOutput);
 
-internal sealed record Duration(long Count, long Ns);
+internal sealed record Duration(long Count, long Ns)
+{
+    public static Duration Of(TimedCount count) => new(count.Count, count.Time.Ticks * TimeSpan.NanosecondsPerTick);
+
+    /// <summary>As often, in no time.</summary>
+    public static Duration Untimed(TimedCount count) => new(count.Count, 0);
+}

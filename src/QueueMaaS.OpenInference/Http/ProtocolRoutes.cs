@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
+using QueueMaaS.Inference;
 using QueueMaaS.OpenInference.Protocol;
 
 namespace QueueMaaS.OpenInference.Http;
@@ -38,13 +39,13 @@ internal static class ProtocolRoutes
     private static IResult NotServed(HttpContext http) => throw new ProblemException(
         ProblemCodes.NotFound, $"`{http.Request.Method} {http.Request.Path}` is not served. There are server and model metadata, health, statistics, configuration, the repository's index and `POST /v2/models/{{name}}/infer`; models are managed under /v1/models.");
 
-    private static async Task<IResult> InferAsync(string name, HttpContext http, ServedModels models, IOptions<OpenInferenceOptions> options)
+    private static async Task<IResult> InferAsync(string name, HttpContext http, ServedModels models, IOptions<OpenInferenceOptions> options, IOptions<InferenceOptions> inference)
     {
         var model = await models.FindAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), http.RequestAborted);
         var body = await RequestBody.ReadAsync(http.Request, options.Value.MaxRequestBytes, http.RequestAborted);
         var request = InferRequestReader.Read(http.Request.Headers, body, model.Signature);
         var response = await models.InferAsync(AccessClaims.TenantOf(http.User), name, VersionOf(http), model, request, http.RequestAborted);
-        await InferResponse.WriteAsync(http, model, request, response);
+        await InferResponse.WriteAsync(http, model, request, response, inference.Value.MaxAnswerBytes);
         return Results.Empty;
     }
 

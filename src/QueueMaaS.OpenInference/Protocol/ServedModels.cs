@@ -90,7 +90,7 @@ internal sealed class ServedModels(IModelCatalog models, Predictor predictor, IM
 
         var found = await models.RequireServedAsync(tenant, string.IsNullOrEmpty(version) ? name : $"{name}@{Number(name, version)}", cancellationToken);
         var own = all.Where(one => one.Model == found.Name && (string.IsNullOrEmpty(version) || one.Version == found.Version)).ToArray();
-        return own.Length > 0 ? own : [new(found.Name, found.Version, 0, 0, 0, 0, TimeSpan.Zero, TimeSpan.Zero, null, [])];
+        return own.Length > 0 ? own : [new(found.Name, found.Version)];
     }
 
     private static string Number(string name, string version) => int.TryParse(version, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 && !name.Contains('@', StringComparison.Ordinal)

@@ -29,6 +29,31 @@ public abstract class HostileModelCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task An_answer_that_a_request_asks_to_be_larger_than_answers_may_be_is_refused_by_every_way_and_written_by_none()
+    {
+        var (name, isolation) = await UploadAsync(TestModels.AsLargeAnAnswerAsAsked());
+        isolation.Isolated.ShouldBeTrue();
+
+        // 80 MB of numbers; and 24 MB, which are 78 MB as text.
+        foreach (var (count, way) in new[] { ("2e7", "fewer rows"), ("6e6", "binary_data_output") })
+        {
+            using var response = await InferAsync(name, count);
+            response.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+            var refused = await response.Content.ReadFromJsonAsync<JsonElement>(Cancel);
+            refused.GetProperty("code").GetString().ShouldBe(ProblemCodes.AnswerTooLarge);
+            refused.GetProperty("error").GetString()!.ShouldContain(way);
+            var job = await service.Api.SubmitAsync(Client.QueueMaaSClient.Inference(new InferenceInput { Model = name, Inputs = [new() { Name = "x", Shape = [1], Datatype = Datatypes.Fp32, Data = JsonElement.Parse($"[{count}]") }] }), cancellationToken: Cancel);
+            job = await service.Api.WaitAsync(job.Id, Cancel);
+            (job.State, job.Error?.Code, job.Attempt).ShouldBe((JobState.Failed, ProblemCodes.AnswerTooLarge, 1));
+        }
+
+        using var binary = await service.Http.PostAsJsonAsync(
+            $"v2/models/{name}/infer", JsonSerializer.Deserialize<JsonElement>("""{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[6e6]}],"parameters":{"binary_data_output":true}}"""), Cancel);
+        binary.StatusCode.ShouldBe(HttpStatusCode.OK);
+        (await binary.Content.ReadAsByteArrayAsync(Cancel)).Length.ShouldBeGreaterThan(24_000_000);
+    }
+
+    [Fact]
     public async Task Another_model_is_served_while_one_computes_without_an_end()
     {
         // At its upload it was stopped after 10 s.

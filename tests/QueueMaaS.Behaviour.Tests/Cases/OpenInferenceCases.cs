@@ -89,6 +89,11 @@ public abstract class OpenInferenceCases(ServiceFixture service)
         var after = await StatisticsAsync();
         (after.GetProperty("inference_count").GetInt64() - before.GetProperty("inference_count").GetInt64()).ShouldBeGreaterThanOrEqualTo(200);
         after.GetProperty("batch_stats").EnumerateArray().Max(size => size.GetProperty("batch_size").GetInt32()).ShouldBeGreaterThan(1);
+        after.GetProperty("execution_count").GetInt64().ShouldBeLessThan(after.GetProperty("inference_count").GetInt64());
+        after.GetProperty("execution_count").GetInt64().ShouldBe(after.GetProperty("batch_stats").EnumerateArray().Sum(size => size.GetProperty("compute_infer").GetProperty("count").GetInt64()));
+        var requests = after.GetProperty("inference_stats");
+        foreach (var kind in (string[])["queue", "compute_input", "compute_infer", "compute_output"])
+            requests.GetProperty(kind).GetProperty("count").GetInt64().ShouldBe(requests.GetProperty("success").GetProperty("count").GetInt64(), $"{kind}: each request counts, not each batch");
     }
 
     [Theory]
@@ -193,6 +198,21 @@ public abstract class OpenInferenceCases(ServiceFixture service)
         using var lie = Request([1, 2, 3], 0, "gzip");
         using var told = await service.Http.SendAsync(lie, Cancel);
         told.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        (await told.Content.ReadAsStringAsync(Cancel)).ShouldContain("The body is not gzip");
+    }
+
+    [Theory]
+    [InlineData("gzip", 0.5)]
+    [InlineData("gzip", 0.97)]
+    [InlineData("deflate", 0.5)]
+    public async Task A_compressed_body_that_was_cut_short_is_told_as_that(string encoding, double kept)
+    {
+        var numbers = string.Join(',', Enumerable.Range(0, 2000).Select(static i => i * 7919 % 10007));
+        var whole = Compress(Encoding.UTF8.GetBytes($$"""{"inputs":[{"name":"x","shape":[1000,2],"datatype":"FP32","data":[{{numbers}}]}]}"""), encoding);
+        using var request = Request(whole[..(int)(whole.Length * kept)], 0, encoding);
+        using var told = await service.Http.SendAsync(request, Cancel);
+        told.StatusCode.ShouldBe(HttpStatusCode.BadRequest);
+        (await told.Content.ReadAsStringAsync(Cancel)).ShouldContain($"begins as {encoding}, but was cut short");
     }
 
     [Fact]

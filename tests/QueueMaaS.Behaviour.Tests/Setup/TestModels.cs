@@ -119,6 +119,18 @@ public static class TestModels
         return model.ToByteArray();
     }
 
+    /// <summary>y = x[0] numbers, all −1/3: each request says how large its answer is.</summary>
+    public static byte[] AsLargeAnAnswerAsAsked()
+    {
+        var model = ModelProto.Parser.ParseFrom(AsMuchMemoryAsAsked());
+        var graph = model.Graph;
+        graph.Output[0].Type.TensorType.Shape = new TensorShapeProto { Dim = { new TensorShapeProto.Types.Dimension { DimParam = "size" } } };
+        graph.Node[1].Output[0] = "y";
+        graph.Node[1].Attribute.Add(new AttributeProto { Name = "value", Type = AttributeProto.Types.AttributeType.Tensor, T = Floats("third", [1], -1 / 3f) });
+        graph.Node.RemoveAt(2);
+        return model.ToByteArray();
+    }
+
     /// <summary>y = the greatest of a square of n × n numbers, all x, under a window of half its size: a single operator that takes n to the power of four.</summary>
     public static byte[] AsMuchTimeAsItLikes(long n)
     {
