@@ -34,6 +34,23 @@ public sealed class TableFileTests : IDisposable
         rest.Select(r => Encoding.UTF8.GetString(r.Bytes!)).ShouldBe(["2,c", "3,d"]);
     }
 
+    [Theory]
+    [InlineData("1,5", "2,75", true)]
+    [InlineData("1", "-2,5e3", true)]
+    [InlineData("1,234", "5,678", true)]
+    [InlineData("1.234,5", "7", true)]
+    [InlineData("red", "1,5", false)]
+    [InlineData("1,2,3", "4,5", false)]
+    [InlineData("a,b", "c", false)]
+    public void Numbers_with_commas_are_a_fault_that_says_what_to_do_and_are_never_read_as_others(string first, string second, bool fault)
+    {
+        var inferred = new TableField("price", [first, second]).Inferred;
+        inferred.Kind.ShouldBe(ColumnKind.Category);
+        (inferred.FirstMisfit is not null).ShouldBe(fault);
+        if (fault)
+            Samples.ShouldFail(() => new TableField("price", [first.Contains(',', StringComparison.Ordinal) ? first : second]).Number(0), ProblemCodes.ColumnInvalid).Message.ShouldContain("decimal=','");
+    }
+
     [Fact]
     public async Task A_quote_that_is_never_closed_is_told_at_the_end_of_the_file()
     {

@@ -24,12 +24,14 @@ internal static class TableCard
         ? []
         : [.. target.Values.OfType<string>().CountBy(v => v, StringComparer.Ordinal).OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => new ClassCount(c.Key, c.Value))];
 
+    private static string Misfit(int row, string value) => $"row {row} has '{(value.Length <= 60 ? value : value[..60] + "…")}'{(ColumnInference.HasComma(value) ? ColumnInference.CommaRemedy : ", which is no number")}";
+
     private static ColumnCard Describe(TableField column)
     {
         var inferred = column.Inferred;
         var card = new ColumnCard(column.Name, inferred.Kind, inferred.Missing, inferred.Distinct)
         {
-            Fault = inferred.FirstMisfit is { } row ? $"row {row + 1} has '{column.Values[row]}', which is no number" : null,
+            Fault = inferred.FirstMisfit is { } row ? Misfit(row + 1, column.Values[row]!) : null,
             Examples = [.. column.Values.OfType<string>().Distinct(StringComparer.Ordinal).Take(5).Select(v => v.Length <= 60 ? v : v[..60] + "…")],
         };
         if (inferred.Kind != ColumnKind.Number)

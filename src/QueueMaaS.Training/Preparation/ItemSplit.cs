@@ -1,4 +1,5 @@
 using QueueMaaS.Contracts;
+using QueueMaaS.Data.Tables;
 using QueueMaaS.Training.Feeding;
 using QueueMaaS.Training.Running;
 using QueueMaaS.Training.Specification;
@@ -119,9 +120,9 @@ internal static class ItemSplit
 
     private static double TimeOf(string? value, int item)
     {
-        if (double.TryParse(value, out var number) && double.IsFinite(number))
+        if (TableField.TryNumber(value, out var number))
             return number;
-        if (DateTimeOffset.TryParse(value, null, System.Globalization.DateTimeStyles.AssumeUniversal, out var time))
+        if (DateTimeOffset.TryParse(value, System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out var time))
             return time.ToUnixTimeMilliseconds();
         throw new ProblemException(ProblemCodes.ColumnInvalid, $"The split goes by time, but item {item + 1} has '{value}' in 'data.split.column', which is neither a number nor a time such as 2026-03-01T12:00:00Z.", ("item", item + 1), ("value", value));
     }
