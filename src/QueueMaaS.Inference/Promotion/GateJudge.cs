@@ -55,7 +55,15 @@ internal static class GateJudge
             NotWorseJudgement.Interval => interval.Low >= -condition.Tolerance,
             _ => within,
         };
-        return new(text, held, $"{comparison.Sentence} Version {version} {(held ? "is held to be not worse than" : "is held to be worse than, or not shown to be as good as,")} version {before}.", gain, -condition.Tolerance)
+        var by = $"{(gain < 0 ? $"worse by {Text(-gain)}" : $"better by {Text(gain)}")} ({FigureOf(output.Task)})";
+        var reason = condition.Judgement switch
+        {
+            NotWorseJudgement.Significance when comparison.PValue < Level && within && gain < 0 => $"{comparison.Sentence} The tolerance of {Text(condition.Tolerance)} allows as much.",
+            NotWorseJudgement.Significance => comparison.Sentence,
+            NotWorseJudgement.Interval => $"Version {version} is {by}, with a 95 % interval of {Text(interval.Low)} to {Text(interval.High)} of what it is better by: {(held ? "all of it is" : "its lower end is not")} within the tolerance of {Text(condition.Tolerance)}.",
+            _ => $"Version {version} is {by}, which the tolerance of {Text(condition.Tolerance)} {(held ? "allows" : "does not allow")}. Whether chance alone may give that (p = {Text(comparison.PValue)}) is not asked where the judgement is `figure`.",
+        };
+        return new(text, held, $"{reason} Version {version} {(held ? "is held to be not worse than" : condition.Judgement == NotWorseJudgement.Interval ? "is not shown to be as good as" : "is held to be worse than")} version {before}.", gain, -condition.Tolerance)
         {
             Interval = interval,
             PValue = comparison.PValue,
@@ -83,6 +91,13 @@ internal static class GateJudge
     private static JudgedCondition NotMeasured(string text, GateEvaluation? evaluation) => new(text, false, $"It could not be measured: {evaluation?.Error?.Message ?? "there is no evaluation of it."}");
 
     private static double? OwnFigure(ModelVersion version, string name) => version.Metrics?.TryGetValue(name, out var value) == true ? value : null;
+
+    private static string FigureOf(EvaluationTask task) => task switch
+    {
+        EvaluationTask.Regression => "mean absolute error",
+        EvaluationTask.MultiLabel => "macro F1",
+        _ => "accuracy",
+    };
 
     private static string Bounds(MetricCondition condition) => condition switch
     {

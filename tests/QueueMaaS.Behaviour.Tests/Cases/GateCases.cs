@@ -61,12 +61,12 @@ public abstract class GateCases(ServiceFixture service)
     }
 
     [Theory]
-    [InlineData("figure", 0, false)]
-    [InlineData("figure", 0.05, true)]
-    [InlineData("significance", 0, true)]
-    [InlineData("interval", 0.02, false)]
-    [InlineData("interval", 0.1, true)]
-    public async Task Not_worse_is_judged_by_the_figure_by_significance_or_by_the_interval(string judgement, double tolerance, bool held)
+    [InlineData("figure", 0, false, "Version 2 is worse by 0.03 (accuracy), which the tolerance of 0 does not allow.")]
+    [InlineData("figure", 0.05, true, "which the tolerance of 0.05 allows.")]
+    [InlineData("significance", 0, true, "No real difference is shown")]
+    [InlineData("interval", 0.02, false, "its lower end is not within the tolerance of 0.02. Version 2 is not shown to be as good as version 1.")]
+    [InlineData("interval", 0.1, true, "all of it is within the tolerance of 0.1. Version 2 is held to be not worse than version 1.")]
+    public async Task Not_worse_is_judged_by_the_figure_by_significance_or_by_the_interval(string judgement, double tolerance, bool held, string says)
     {
         var (model, data) = await ThreeOffAsync();
         var job = await PromoteAsync($"{model}@2", "production", $$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":{{{{tolerance.ToString(CultureInfo.InvariantCulture)}}}},"judgement":"{{{{judgement}}}}"}}""");
@@ -74,6 +74,7 @@ public abstract class GateCases(ServiceFixture service)
         decision.Conditions.Single().Measured!.Value.ShouldBe(-0.03, 1e-12);
         decision.Conditions[0].Interval!.Low.ShouldBeInRange(-0.09, -0.03);
         decision.Outcome.ShouldBe(held ? DecisionOutcome.Promoted : DecisionOutcome.Refused);
+        decision.Conditions[0].Reason.ShouldContain(says);
         (await service.Api.GetModelAsync(model, Cancel)).Version.ShouldBe(held ? 2 : 1);
     }
 
