@@ -9,7 +9,7 @@ public sealed record SweepInput
     public required JsonElement Training { get; init; }
     /// <summary>What is varied, and how.</summary>
     public required SearchSettings Search { get; init; }
-    /// <summary>What is compared: <c>validationAccuracy</c> or <c>validationR2</c> (the greater the better), <c>validationLoss</c> or <c>validationError</c> (the smaller). Default: <c>validationAccuracy</c> where there are classes, else <c>validationLoss</c>.</summary>
+    /// <summary>What is compared: <c>validationAccuracy</c>, <c>validationBalancedAccuracy</c> (the mean over the classes of the share that is right), <c>validationMacroF1</c> or <c>validationR2</c> (the greater the better), <c>validationLoss</c> or <c>validationError</c> (the smaller). Default: <c>validationAccuracy</c> where there are classes (auto: <c>validationBalancedAccuracy</c> where they are of very different size), else <c>validationLoss</c>.</summary>
     public string? Metric { get; init; }
     /// <summary>The name to register the best trial's model under. Default: the training's <c>model</c>.</summary>
     public string? Register { get; init; }
@@ -102,6 +102,8 @@ public sealed record AutoProposal
     public required IReadOnlyList<IReadOnlyDictionary<string, JsonElement>> Points { get; init; }
     /// <summary>Epochs of the lowest rung.</summary>
     public required int MinEpochs { get; init; }
+    /// <summary>What trials are to be compared by, where the sweep does not say so.</summary>
+    public string? Metric { get; init; }
     /// <summary>Why each thing was chosen, in the order in which that was done.</summary>
     public required IReadOnlyList<AutoReason> Reasons { get; init; }
     /// <summary>Measured seconds of an epoch.</summary>
@@ -109,7 +111,7 @@ public sealed record AutoProposal
 }
 
 /// <summary>Why something was chosen.</summary>
-/// <param name="Field">The field of the training, or <c>trials</c>.</param>
+/// <param name="Field">The field of the training, <c>trials</c>, or <c>metric</c>.</param>
 /// <param name="Value">What was chosen.</param>
 /// <param name="Reason">Why: what was seen or measured.</param>
 public sealed record AutoReason(string Field, JsonElement Value, string Reason);
@@ -123,7 +125,7 @@ public sealed record TrialOutput
     public required string Dataset { get; init; }
     /// <summary>What was learned.</summary>
     public required TrainingTask Task { get; init; }
-    /// <summary>Figures on the validation items, of the weights that would be exported: <c>validationAccuracy</c>, <c>validationLoss</c>, <c>validationError</c>, <c>validationR2</c>, as far as the task has them.</summary>
+    /// <summary>Figures on the validation items, of the weights that would be exported: <c>validationAccuracy</c>, <c>validationBalancedAccuracy</c>, <c>validationMacroF1</c>, <c>validationLoss</c>, <c>validationError</c>, <c>validationR2</c>, as far as the task has them.</summary>
     public required IReadOnlyDictionary<string, double> Metrics { get; init; }
     /// <summary>Every epoch so far.</summary>
     public required IReadOnlyList<EpochMetrics> History { get; init; }
@@ -196,15 +198,15 @@ public sealed record SweepTrial
     public required int Trial { get; init; }
     /// <summary>What was varied, by field.</summary>
     public required IReadOnlyDictionary<string, JsonElement> Parameters { get; init; }
-    /// <summary>The state of its latest job; left out before it is begun.</summary>
+    /// <summary>The state of its latest job; left out before it is begun. <c>cancelled</c> for the best one, too, where it was going on when an auto sweep's budget was spent: what it had reached before stands, and is registered.</summary>
     public JobState? State { get; init; }
-    /// <summary>Its figure, of the highest rung that it has ended.</summary>
+    /// <summary>Its figure; of several rungs the best one, whose checkpoint is the one that is registered.</summary>
     public double? Metric { get; init; }
-    /// <summary>All its figures.</summary>
+    /// <summary>All its figures, of the same checkpoint.</summary>
     public IReadOnlyDictionary<string, double>? Metrics { get; init; }
     /// <summary>asha: the rung of its latest job, from 0.</summary>
     public int? Rung { get; init; }
-    /// <summary>Epochs trained.</summary>
+    /// <summary>Epochs trained, of the same checkpoint.</summary>
     public int? Epochs { get; init; }
     /// <summary>Seconds of training, of all its jobs that have ended.</summary>
     public double? Seconds { get; init; }

@@ -41,8 +41,24 @@ public sealed class AutoChoiceTests
     {
         Reasons(new(), c => c.Data(Photos)).ShouldContain(r => r.Field == "data.augmentation.flip" && r.Value.GetString() == "alternating");
         Reasons(new(), c => c.Data(Photos with { Labels = ["0", "1"], Channels = 1 })).Single(r => r.Field == "data.augmentation.flip").Reason.ShouldContain("digits");
-        Reasons(new(), c => c.Data(Table)).Select(r => r.Field).ShouldBe(["loss.balanced", "optimizer", "schedule.kind", "optimization.clipNorm"]);
-        Reasons(new() { Optimizer = "sgd", Schedule = new(), Optimization = new(), Loss = new() }, c => c.Data(Table)).ShouldBeEmpty();
+        Reasons(new(), c => c.Data(Table)).Select(r => r.Field).ShouldBe(["loss.balanced", "metric", "optimizer", "schedule.kind", "optimization.clipNorm"]);
+        Reasons(new() { Optimizer = "sgd", Schedule = new(), Optimization = new(), Loss = new() }, c => c.Data(Table)).Select(r => r.Field).ShouldBe(["metric"]);
+    }
+
+    [Theory]
+    [InlineData(TrainingTask.Classification, 900, 100, "validationBalancedAccuracy", "900 items, the smallest 100")]
+    [InlineData(TrainingTask.Classification, 500, 450, "validationAccuracy", "like size")]
+    [InlineData(TrainingTask.MultiLabel, 900, 100, "validationAccuracy", "labels")]
+    [InlineData(TrainingTask.Regression, 0, 0, "validationLoss", "numbers")]
+    public void Trials_are_compared_by_what_does_justice_to_small_classes_and_the_reason_says_so(TrainingTask task, int first, int second, string metric, string says)
+    {
+        var choice = new AutoChoice(Own());
+        var data = Table with { Task = task, ClassCounts = [first, second] };
+        choice.Data(data);
+        var proposal = choice.Plan(data, 1, leftSeconds: 600, minutes: 10, range: 0.001);
+        proposal.Metric.ShouldBe(metric);
+        var reason = proposal.Reasons.Single(static r => r.Field == "metric");
+        (reason.Value.GetString(), reason.Reason.Contains(says, StringComparison.Ordinal)).ShouldBe((metric, true), reason.Reason);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Life;
 using QueueMaaS.Training.Sweeps;
 
 namespace QueueMaaS.Training.Tests;
@@ -146,6 +147,71 @@ public sealed class SweepTests
     }
 
     private static SweepPlan Plan(string space) => SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d"},"search":{"method":"grid","space":{{space}} } }"""), 100);
+
+    [Theory]
+    [InlineData("validationBalancedAccuracy", TrainingTask.Classification, true)]
+    [InlineData("validationMacroF1", TrainingTask.Classification, true)]
+    [InlineData("validationBalancedAccuracy", TrainingTask.MultiLabel, false)]
+    [InlineData("validationMacroF1", TrainingTask.Regression, false)]
+    [InlineData("validationAccuracy", TrainingTask.Regression, false)]
+    [InlineData("validationError", TrainingTask.Classification, false)]
+    public void A_figure_that_the_task_does_not_have_is_refused_with_those_that_it_has(string metric, TrainingTask task, bool taken)
+    {
+        if (taken)
+            SweepMetric.Require(metric, task);
+        else
+            Should.Throw<ProblemException>(() => SweepMetric.Require(metric, task)).Problem.ShouldSatisfyAllConditions(p => p.Code.ShouldBe(ProblemCodes.MetricUnknown), p => p.Message.ShouldContain("`validationLoss`"));
+        SweepMetric.IsBetter("validationBalancedAccuracy", 0.9, 0.8).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void A_model_that_knows_the_large_class_only_is_worth_little_by_balanced_accuracy_and_by_macro_f1()
+    {
+        var lazy = new Evaluation.EvaluationResult(0, 0.9, [[90, 0, 0], [10, 0, 0], [0, 0, 0]]);
+        lazy.BalancedAccuracy.ShouldBe(0.5, "the third class has no items");
+        lazy.MacroF1!.Value.ShouldBe(180.0 / 190 / 2, 1e-12);
+        new Evaluation.EvaluationResult(0, 0, []).BalancedAccuracy.ShouldBeNull();
+    }
+
+    [Fact]
+    public void The_best_trial_is_given_with_its_best_checkpoint_not_with_its_last()
+    {
+        var plan = SweepPlan.Of(JsonElement.Parse("""{"training":{"model":"m","dataset":"d","epochs":9},"search":{"method":"asha","trials":3,"space":{"learningRate":{"logUniform":[0.001,0.1]} } } }"""), 100);
+        plan.Rungs.ShouldBe([1, 3, 9]);
+
+        // The second went on to the top and lost there what it had; the third never came so far; the first was ended with the budget in its last rung.
+        var standing = SweepStanding.Of(plan, [Ended(1, 0, 0.5), Ended(1, 1, 0.6), Ended(1, 2, null), Ended(2, 0, 0.7), Ended(2, 1, 0.9), Ended(2, 2, 0.8), Ended(3, 0, 0.95)]);
+
+        var best = standing.Best!;
+        (best.Trial, best.Metric, best.Metrics!["validationLoss"], best.Rung).ShouldBe((2, 0.9, 1.9, 2));
+        standing.BestRungOf(2).ShouldBe(1);
+        standing.Trials.Select(static trial => (trial.Trial, trial.Metric)).ShouldBe([(2, 0.9), (1, 0.6), (3, 0.95)]);
+        standing.Trials[1].State.ShouldBe(JobState.Cancelled);
+
+        JobRecord Ended(int trial, int rung, double? accuracy) => new()
+        {
+            Id = TrialJobs.IdOf("s", trial, rung),
+            Tenant = "default",
+            Kind = JobKind.Training,
+            State = accuracy is null ? JobState.Cancelled : JobState.Succeeded,
+            Input = TrialJobs.Input(plan, "s", "d@1", trial, rung),
+            RequestHash = "",
+            Output = accuracy is { } figure ? JsonSerializer.Serialize(
+                new TrialOutput
+                {
+                    Trial = new() { Sweep = "s", Number = trial, Rung = rung },
+                    Dataset = "d@1",
+                    Task = TrainingTask.Classification,
+                    Metrics = new Dictionary<string, double> { ["validationAccuracy"] = figure, ["validationLoss"] = 1 + figure },
+                    History = [],
+                    Epoch = 1,
+                    Parameters = 1,
+                    Device = "cpu",
+                    Seconds = 1,
+                },
+                QueueMaaSJson.Relaxed) : null,
+        };
+    }
 
     [Theory]
     [InlineData(1)]

@@ -38,6 +38,8 @@ public static class GateMetrics
     private static readonly Dictionary<string, double[]> Validated = new(StringComparer.Ordinal)
     {
         ["validationAccuracy"] = Share,
+        ["validationBalancedAccuracy"] = Share,
+        ["validationMacroF1"] = Share,
         ["validationLoss"] = Any,
         ["validationError"] = Positive,
         ["validationR2"] = [double.NegativeInfinity, 1],

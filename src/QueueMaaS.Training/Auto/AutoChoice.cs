@@ -32,7 +32,14 @@ internal sealed class AutoChoice(TrainingInput own)
     /// <summary>Epochs that must fit into the budget for a larger network to be taken.</summary>
     private const int EpochsForLarge = 60;
 
+    /// <summary>Says in the reasons what trials are compared by.</summary>
+    public const string MetricField = "metric";
+
+    /// <summary>From so many times as many items in the largest class as in the smallest, that one counts as much as the others.</summary>
+    private const int Imbalanced = 2;
+
     private readonly JsonObject _training = [];
+    private string? _metric;
     private readonly List<AutoReason> _reasons = [];
 
     /// <summary>Why each thing was chosen so far.</summary>
@@ -46,12 +53,24 @@ internal sealed class AutoChoice(TrainingInput own)
             Augment(data);
         if (own.Loss is null && data.Task == TrainingTask.Classification && data.ClassCounts.Where(c => c > 0).ToArray() is { Length: > 1 } counts && counts.Max() > 5 * counts.Min())
             Set("loss.balanced", true, $"the largest class has {counts.Max()} items, the smallest {counts.Min()}: unweighted, small classes would hardly count");
+        Metric(data);
         if (own.Optimizer is null)
             Set("optimizer", "adamw", "it works over a wide range of step sizes, and its weight decay holds small data sets from being learned by heart");
         if (own.Schedule is null)
             Set("schedule.kind", "cosine", "half a cosine down to zero settles the last epochs without anything to tune");
         if (own.Optimization is null)
             Set("optimization.clipNorm", 1, "one batch with a wild gradient does not undo an epoch");
+    }
+
+    private void Metric(AutoData data)
+    {
+        _metric = Sweeps.SweepMetric.Default(data.Task, lossVaries: false);
+        if (data.Task != TrainingTask.Classification || data.ClassCounts.Where(c => c > 0).ToArray() is not { Length: > 1 } counts)
+            Say(MetricField, _metric, data.Task == TrainingTask.MultiLabel ? "the share of labels that are right" : "what is learned is numbers, and the loss is what the training makes small");
+        else if (counts.Max() > Imbalanced * counts.Min())
+            Say(MetricField, _metric = Sweeps.SweepMetric.BalancedAccuracy, $"the largest class has {counts.Max()} items, the smallest {counts.Min()}: by plain accuracy a model that knows the large classes only would win, so each class counts as much as the others");
+        else
+            Say(MetricField, _metric, $"the classes are of like size ({counts.Min()} to {counts.Max()} items), so the share that is right does justice to all");
     }
 
     /// <summary>The networks worth measuring, the largest first.</summary>
@@ -122,7 +141,7 @@ internal sealed class AutoChoice(TrainingInput own)
         Say("trials", trials, trials == 1
             ? (range is null ? "no step size was found to search around" : "the budget is spent on one training")
             : "step sizes around the one found; poor ones end after the first rung, the best goes on to all epochs");
-        return new() { Training = JsonSerializer.SerializeToElement(_training), Points = points, MinEpochs = Math.Min(least, Math.Max(1, epochs - 1)), Reasons = _reasons, SecondsPerEpoch = secondsPerEpoch };
+        return new() { Training = JsonSerializer.SerializeToElement(_training), Points = points, MinEpochs = Math.Min(least, Math.Max(1, epochs - 1)), Metric = _metric, Reasons = _reasons, SecondsPerEpoch = secondsPerEpoch };
     }
 
     public void LearningRate(LearningRateRange range) =>

@@ -17,6 +17,27 @@ public sealed record EvaluationResult(double Loss, double Accuracy, IReadOnlyLis
     public double? Error { get; init; }
     /// <summary>Regression: the share of the variance that is explained.</summary>
     public double? R2 { get; init; }
+
+    /// <summary>Classification: the mean over the classes of the share of their items that is classified right, so that a large class counts no more than a small one. Classes without items are left out.</summary>
+    public double? BalancedAccuracy => OverClasses(static (right, items, _) => (double)right / items);
+
+    /// <summary>Classification: the mean over the classes of the harmonic mean of precision and recall. Classes without items are left out.</summary>
+    public double? MacroF1 => OverClasses(static (right, items, predicted) => 2.0 * right / (items + predicted));
+
+    /// <param name="figure">Of a class: its items classified right, its items, and the items taken for it.</param>
+    private double? OverClasses(Func<int, int, int, double> figure)
+    {
+        var (sum, classes) = (0.0, 0);
+        for (var c = 0; c < ConfusionMatrix.Count; c++)
+        {
+            if (ConfusionMatrix[c].Sum() is not (> 0 and var items))
+                continue;
+            classes++;
+            sum += figure(ConfusionMatrix[c][c], items, ConfusionMatrix.Sum(row => row[c]));
+        }
+
+        return classes == 0 ? null : sum / classes;
+    }
 }
 
 /// <summary>Runs a model over items and counts.</summary>

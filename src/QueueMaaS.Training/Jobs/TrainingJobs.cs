@@ -64,7 +64,7 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
         var byClasses = dataset.Card.Classes.Count > 0 && settings.Data is null or { Target: null, Targets: null };
         return (settings.Task ?? (byClasses ? TrainingTask.Classification : null)) switch
         {
-            TrainingTask.Classification => new(EvaluationTask.Classification, byClasses ? [.. dataset.Card.Classes.Select(static c => c.Name)] : null, ["validationAccuracy", "validationLoss"]),
+            TrainingTask.Classification => new(EvaluationTask.Classification, byClasses ? [.. dataset.Card.Classes.Select(static c => c.Name)] : null, ["validationAccuracy", "validationBalancedAccuracy", "validationMacroF1", "validationLoss"]),
             TrainingTask.Regression => new(EvaluationTask.Regression, null, ["validationLoss", "validationError", "validationR2"]),
             TrainingTask.Autoencoding => new(null, null, ["validationLoss", "validationError"]),
             TrainingTask.MultiLabel => new(EvaluationTask.MultiLabel, null, ["validationAccuracy", "validationLoss"]),
@@ -283,6 +283,10 @@ internal sealed class TrainingJobExecutor(
     private static Dictionary<string, double> Metrics(TrainingArtifacts trained)
     {
         var metrics = new Dictionary<string, double>(StringComparer.Ordinal) { ["validationAccuracy"] = trained.Final.Accuracy, ["validationLoss"] = trained.Final.Loss };
+        if (trained.Final.BalancedAccuracy is { } balanced)
+            metrics["validationBalancedAccuracy"] = balanced;
+        if (trained.Final.MacroF1 is { } macro)
+            metrics["validationMacroF1"] = macro;
         if (trained.Final.Error is { } error)
             metrics["validationError"] = error;
         if (trained.Final.R2 is { } r2)

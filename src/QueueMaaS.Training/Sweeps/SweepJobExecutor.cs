@@ -89,7 +89,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
             {
                 await SubmitAsync(job, plan, [(TrialJobs.ProbeIdOf(job.Id), TrialJobs.ProbeInput(plan, job.Id, await PinAsync(job, plan, cancellationToken)))], cancellationToken);
             }
-            else if (TrialJobs.ProposalOf(children) is { } proposal)
+            else if (TrialJobs.ProposalOf(children, plan.Input.Metric) is { } proposal)
             {
                 if (children.Count == 1)
                 {
@@ -198,8 +198,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
             throw reason;
         }
 
-        var place = standing.Outputs.Keys.Where(key => key.Trial == best.Trial && standing.FigureOf(key) is not null).MaxBy(key => key.Rung);
-        await SubmitAsync(job, plan, [(TrialJobs.BestIdOf(job.Id), TrialJobs.RegistrationInput(plan, job.Id, dataset, place.Trial, place.Rung))], cancellationToken);
+        await SubmitAsync(job, plan, [(TrialJobs.BestIdOf(job.Id), TrialJobs.RegistrationInput(plan, job.Id, dataset, best.Trial, standing.BestRungOf(best.Trial)!.Value))], cancellationToken);
     }
 
     private Task SubmitAsync(JobRecord job, SweepPlan plan, IReadOnlyList<(string Id, string Input)> trainings, CancellationToken cancellationToken) =>

@@ -13,7 +13,8 @@ internal sealed class SweepLeaderboards(IJobStore jobs) : ISweepLeaderboards
         ArgumentNullException.ThrowIfNull(sweep);
         var children = await jobs.ChildrenAsync(sweep.Id, cancellationToken);
         // What was accepted is shown, though the limit may have been lowered since.
-        var plan = SweepPlan.Of(JsonElement.Parse(sweep.Input), int.MaxValue, TrialJobs.ProposalOf(children));
+        var input = JsonElement.Parse(sweep.Input);
+        var plan = SweepPlan.Of(input, int.MaxValue, TrialJobs.ProposalOf(children, SweepPlan.Of(input, int.MaxValue).Input.Metric));
         var standing = SweepStanding.Of(plan, children);
         return new() { Sweep = sweep.Id, State = sweep.State, Metric = standing.Metric, Count = standing.Trials.Count, Trials = standing.Trials };
     }

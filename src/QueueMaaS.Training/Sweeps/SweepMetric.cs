@@ -6,11 +6,13 @@ namespace QueueMaaS.Training.Sweeps;
 internal static class SweepMetric
 {
     public const string Accuracy = "validationAccuracy";
+    public const string BalancedAccuracy = "validationBalancedAccuracy";
+    public const string MacroF1 = "validationMacroF1";
     public const string Loss = "validationLoss";
     public const string Error = "validationError";
     public const string R2 = "validationR2";
 
-    private static readonly string[] Known = [Accuracy, Loss, Error, R2];
+    private static readonly string[] Known = [Accuracy, BalancedAccuracy, MacroF1, Loss, Error, R2];
 
     /// <exception cref="ProblemException"><c>metric_unknown</c>: there is none of this name, or the task has no such figure.</exception>
     public static void Require(string? metric, TrainingTask? task)
@@ -19,8 +21,16 @@ internal static class SweepMetric
             return;
         if (!Known.Contains(metric, StringComparer.Ordinal))
             throw new ProblemException(ProblemCodes.MetricUnknown, $"`metric` is `{metric}`, which is no figure of a training. There are {string.Join(", ", Known.Select(k => $"`{k}`"))}.", ("metric", metric), ("known", Known));
-        if (task is { } known && HasClasses(known) != (metric == Accuracy) && metric != Loss)
-            throw new ProblemException(ProblemCodes.MetricUnknown, $"`metric` is `{metric}`, but {(HasClasses(known) ? "a training with classes has `validationAccuracy` and `validationLoss`" : "a training on numbers has `validationLoss`, `validationError` and `validationR2`")}.", ("metric", metric), ("task", known));
+        if (task is not { } known)
+            return;
+        var (what, has) = known switch
+        {
+            TrainingTask.Classification => ("with classes", (string[])[Accuracy, BalancedAccuracy, MacroF1, Loss]),
+            TrainingTask.MultiLabel => ("with several labels at once", [Accuracy, Loss]),
+            _ => ("on numbers", [Loss, Error, R2]),
+        };
+        if (!has.Contains(metric, StringComparer.Ordinal))
+            throw new ProblemException(ProblemCodes.MetricUnknown, $"`metric` is `{metric}`, but a training {what} has {string.Join(", ", has.Select(static one => $"`{one}`"))}.", ("metric", metric), ("task", known));
     }
 
     /// <exception cref="ProblemException"><c>search_invalid</c>: losses of different kinds are to be compared.</exception>
@@ -40,7 +50,7 @@ internal static class SweepMetric
     public static string Default(TrainingTask task, bool lossVaries) => HasClasses(task) ? Accuracy : lossVaries ? Error : Loss;
 
     /// <summary>Whether the first figure is the better one.</summary>
-    public static bool IsBetter(string metric, double first, double second) => metric is Accuracy or R2 ? first > second : first < second;
+    public static bool IsBetter(string metric, double first, double second) => metric is Accuracy or BalancedAccuracy or MacroF1 or R2 ? first > second : first < second;
 
     /// <summary>Puts the better figure first.</summary>
     public static int Compare(string metric, double first, double second) => IsBetter(metric, first, second) ? -1 : IsBetter(metric, second, first) ? 1 : 0;

@@ -57,13 +57,27 @@ internal sealed class SweepStanding
                 outputs[place] = output;
         }
 
-        var metric = plan.Input.Metric ?? (outputs.Count > 0 ? SweepMetric.Default(outputs.Values.First().Task, plan.LossField is not null) : null);
+        var metric = plan.Input.Metric ?? plan.Proposal?.Metric ?? (outputs.Count > 0 ? SweepMetric.Default(outputs.Values.First().Task, plan.LossField is not null) : null);
         var dataset = jobs.Count > 0 ? JsonElement.Parse(jobs.Values.First().Input).GetProperty("dataset").GetString() : null;
         return new(plan, metric, dataset, jobs, outputs, children.FirstOrDefault(TrialJobs.IsBest));
     }
 
     /// <summary>The figure of a trial at a rung, where it has ended well.</summary>
     public double? FigureOf((int Trial, int Rung) place) => Metric is not null && Outputs.TryGetValue(place, out var output) && output.Metrics.TryGetValue(Metric, out var figure) ? figure : null;
+
+    /// <summary>The rung at which a trial was best: what is registered of it. Going on makes a training longer, not always better.</summary>
+    public int? BestRungOf(int trial)
+    {
+        (int Rung, double Figure)? best = null;
+        foreach (var place in Outputs.Keys.Where(place => place.Trial == trial).OrderBy(static place => place.Rung))
+        {
+            // Of equal ones the later, which was trained longer.
+            if (FigureOf(place) is { } figure && (best is null || !SweepMetric.IsBetter(Metric!, best.Value.Figure, figure)))
+                best = (place.Rung, figure);
+        }
+
+        return best?.Rung;
+    }
 
     private List<SweepTrial> Rank(SweepPlan plan)
     {
@@ -86,7 +100,6 @@ internal sealed class SweepStanding
     private (SweepTrial Trial, int Reached) Show(SweepPlan plan, int number)
     {
         JobRecord? latest = null;
-        TrialOutput? output = null;
         var (reached, seconds, rung) = (-1, 0.0, 0);
         for (var r = 0; r < plan.Rungs.Count && Jobs.TryGetValue((number, r), out var job); r++)
         {
@@ -95,15 +108,17 @@ internal sealed class SweepStanding
                 continue;
             seconds += ended.Seconds;
             if (FigureOf((number, r)) is not null)
-                (output, reached) = (ended, r);
+                reached = r;
         }
 
+        (int, int)? best = BestRungOf(number) is { } at ? (number, at) : null;
+        var output = best is { } place ? Outputs[place] : null;
         return (new SweepTrial
         {
             Trial = number,
             Parameters = plan.Points[number - 1],
             State = latest?.State,
-            Metric = reached < 0 ? null : FigureOf((number, reached)),
+            Metric = best is { } figured ? FigureOf(figured) : null,
             Metrics = output?.Metrics,
             Rung = plan.IsHalving && latest is not null ? rung : null,
             Epochs = output?.History.Count,

@@ -5,6 +5,7 @@ using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Submission;
 using QueueMaaS.Training.Jobs;
 using QueueMaaS.Training.Recipes;
+using QueueMaaS.Training.Running;
 
 namespace QueueMaaS.Training.Sweeps;
 
@@ -18,7 +19,8 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
         var plan = SweepPlan.Of(input, options.Value.MaxTrials);
         if (plan.IsAuto)
         {
-            await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);
+            var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);
+            SweepMetric.Require(plan.Input.Metric, TaskOf(settings, dataset));
             return plan.Model;
         }
 
@@ -34,7 +36,7 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
         {
             var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training(trial)), cancellationToken);
             if (trial == 1)
-                SweepMetric.Require(plan.Input.Metric, settings.Task ?? (dataset.Card.Classes.Count > 0 && settings.Data is { Target: null, Targets: null } ? TrainingTask.Classification : null));
+                SweepMetric.Require(plan.Input.Metric, TaskOf(settings, dataset));
         }
         catch (ProblemException exception) when (exception.Problem.Code is not (ProblemCodes.MetricUnknown or ProblemCodes.DatasetNotFound or ProblemCodes.ModelNotFound))
         {
@@ -46,6 +48,10 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
                 exception);
         }
     }
+
+    /// <summary>As far as it can be told before the data is read.</summary>
+    private static TrainingTask? TaskOf(TrainingSettings settings, Dataset dataset) =>
+        settings.Task ?? (dataset.Card.Classes.Count > 0 && settings.Data is { Target: null, Targets: null } ? TrainingTask.Classification : null);
 
     /// <summary>Every field by itself: is it there, and does it take such values? What holds only together with other fields is found by the trials.</summary>
     private static void RequireTypes(SweepPlan plan)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Life;
+using QueueMaaS.Training.Auto;
 using QueueMaaS.Training.Recipes;
 
 namespace QueueMaaS.Training.Sweeps;
@@ -23,8 +24,19 @@ internal static class TrialJobs
     public static string ProbeIdOf(string sweep) => sweep + Probe;
 
     /// <summary>What was proposed, where it was.</summary>
-    public static AutoProposal? ProposalOf(IEnumerable<JobRecord> children) =>
-        children.FirstOrDefault(child => child.State == JobState.Succeeded && child.Id.EndsWith(Probe, StringComparison.Ordinal)) is { } probe ? JsonSerializer.Deserialize<AutoProposal>(probe.Output!, QueueMaaSJson.Relaxed) : null;
+    /// <param name="children">The sweep's.</param>
+    /// <param name="metric">What the sweep itself says that trials are compared by.</param>
+    public static AutoProposal? ProposalOf(IEnumerable<JobRecord> children, string? metric)
+    {
+        if (children.FirstOrDefault(child => child.State == JobState.Succeeded && child.Id.EndsWith(Probe, StringComparison.Ordinal)) is not { } probe)
+            return null;
+        var proposal = JsonSerializer.Deserialize<AutoProposal>(probe.Output!, QueueMaaSJson.Relaxed)!;
+        return metric is null ? proposal : proposal with
+        {
+            Metric = metric,
+            Reasons = [.. proposal.Reasons.Where(static reason => reason.Field != AutoChoice.MetricField), new(AutoChoice.MetricField, JsonSerializer.SerializeToElement(metric), "the sweep says so")],
+        };
+    }
 
     public static string ProbeInput(SweepPlan plan, string sweep, string dataset)
     {
