@@ -240,6 +240,8 @@ public sealed record SweepOutput
     public required int Version { get; init; }
     /// <summary>The alias that now points at it, if one was asked for or it is the first version.</summary>
     public string? Alias { get; init; }
+    /// <summary>Why the alias of <c>deploy</c> did not move, where it did not: the version is registered all the same.</summary>
+    public Problem? DeployRefused { get; init; }
     /// <summary>The job that judges the gate, where one was declared: its output is the decision.</summary>
     public string? Promotion { get; init; }
     /// <summary>What was compared.</summary>

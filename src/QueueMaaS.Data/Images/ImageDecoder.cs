@@ -30,10 +30,10 @@ public static class ImageDecoder
     public static ImageSize Measure(ReadOnlySpan<byte> file)
     {
         using var codec = Open(file);
-        var info = codec.Info;
+        var (info, swapped) = (codec.Info, SwapsAxes(OriginOf(codec, file)));
         return new(
-            SwapsAxes(codec.EncodedOrigin) ? info.Height : info.Width,
-            SwapsAxes(codec.EncodedOrigin) ? info.Width : info.Height,
+            swapped ? info.Height : info.Width,
+            swapped ? info.Width : info.Height,
             info.ColorType == SKColorType.Gray8 ? 1 : 3);
     }
 
@@ -61,17 +61,18 @@ public static class ImageDecoder
         var rgba = ArrayPool<byte>.Shared.Rent(RgbaOf(codec).BytesSize);
         try
         {
-            var seen = Decode(codec, rgba, onWhite: false);
+            var origin = OriginOf(codec, file);
+            var seen = Decode(codec, origin, rgba, onWhite: false);
             if (seen.Width == width && seen.Height == height)
             {
-                ToPlanar(rgba, codec.Info.Width, codec.Info.Height, codec.EncodedOrigin, channels, planarDestination);
+                ToPlanar(rgba, codec.Info.Width, codec.Info.Height, origin, channels, planarDestination);
                 return;
             }
 
             var planar = ArrayPool<byte>.Shared.Rent(seen.Width * seen.Height * channels);
             try
             {
-                ToPlanar(rgba, codec.Info.Width, codec.Info.Height, codec.EncodedOrigin, channels, planar);
+                ToPlanar(rgba, codec.Info.Width, codec.Info.Height, origin, channels, planar);
                 PlanarResampler.Resize(planar, seen.Width, seen.Height, channels, planarDestination, width, height);
             }
             finally
@@ -99,9 +100,10 @@ public static class ImageDecoder
         var rgba = ArrayPool<byte>.Shared.Rent(RgbaOf(codec).BytesSize);
         try
         {
-            var seen = Decode(codec, rgba, onWhite);
+            var origin = OriginOf(codec, file);
+            var seen = Decode(codec, origin, rgba, onWhite);
             var planar = GC.AllocateUninitializedArray<byte>(seen.Width * seen.Height * channels);
-            ToPlanar(rgba, codec.Info.Width, codec.Info.Height, codec.EncodedOrigin, channels, planar);
+            ToPlanar(rgba, codec.Info.Width, codec.Info.Height, origin, channels, planar);
             return new(seen.Width, seen.Height, channels, planar);
         }
         finally
@@ -129,7 +131,7 @@ public static class ImageDecoder
     }
 
     /// <summary>Fills <paramref name="rgba"/> with the pixels as stored, and answers the size as it is to be seen.</summary>
-    private static (int Width, int Height) Decode(SKCodec codec, byte[] rgba, bool onWhite)
+    private static (int Width, int Height) Decode(SKCodec codec, SKEncodedOrigin origin, byte[] rgba, bool onWhite)
     {
         var info = RgbaOf(codec);
         var handle = GCHandle.Alloc(rgba, GCHandleType.Pinned);
@@ -150,7 +152,7 @@ public static class ImageDecoder
 
         if (onWhite && codec.Info.AlphaType != SKAlphaType.Opaque)
             LayOnWhite(rgba.AsSpan(0, info.BytesSize));
-        return SwapsAxes(codec.EncodedOrigin) ? (info.Height, info.Width) : (info.Width, info.Height);
+        return SwapsAxes(origin) ? (info.Height, info.Width) : (info.Width, info.Height);
     }
 
     private static void LayOnWhite(Span<byte> rgba)
@@ -174,6 +176,8 @@ public static class ImageDecoder
         if (!complete)
             throw Unreadable("It was cut short: its end mark is missing.");
     }
+
+    private static SKEncodedOrigin OriginOf(SKCodec codec, ReadOnlySpan<byte> file) => PngOrientation.Find(file) ?? codec.EncodedOrigin;
 
     private static bool SwapsAxes(SKEncodedOrigin origin) =>
         origin is SKEncodedOrigin.LeftTop or SKEncodedOrigin.RightTop or SKEncodedOrigin.RightBottom or SKEncodedOrigin.LeftBottom;

@@ -15,13 +15,16 @@ public sealed class DecodedImageCache(string folder, long maxBytes)
 {
     private const string Extension = ".images";
 
+    /// <summary>Another one when the decoder gives other pixels for the same file, so that none that were kept before are taken for its own. 2: the orientation of PNG.</summary>
+    private const string Decoding = "2 ";
+
     /// <summary>The images under a key, or what <paramref name="load"/> gives, which is kept.</summary>
     /// <param name="key">Names the data set's content and everything that decoding depends on.</param>
     /// <param name="load">Decodes.</param>
     public LabelledImages GetOrLoad(string key, Func<LabelledImages> load)
     {
         ArgumentNullException.ThrowIfNull(load);
-        var path = Path.Combine(folder, Convert.ToHexStringLower(XxHash128.Hash(System.Text.Encoding.UTF8.GetBytes(key))) + Extension);
+        var path = Path.Combine(folder, Convert.ToHexStringLower(XxHash128.Hash(System.Text.Encoding.UTF8.GetBytes(Decoding + key))) + Extension);
         if (TryRead(path, key) is { } cached)
             return cached;
         var images = load();

@@ -212,17 +212,17 @@ public abstract class SweepCases(ServiceFixture service)
     public async Task Auto_chooses_settings_for_a_table_texts_and_images_and_says_why()
     {
         await UploadAsync("auto-table");
-        var jsonl = string.Join('\n', Enumerable.Range(0, 120).Select(i => $$"""{"text":"{{(i % 2 == 0 ? "sunny and warm" : "rain and storm")}} {{i}}","label":"{{(i % 2 == 0 ? "fair" : "foul")}}"}"""));
+        var jsonl = string.Join('\n', Enumerable.Range(0, 120).Select(i => $$"""{"text":"{{(i % 4 > 0 ? "sunny and warm" : "rain and storm")}} {{i}}","label":"{{(i % 4 > 0 ? "fair" : "foul")}}"}"""));
         await service.Api.UploadDatasetAsync("auto-texts", new MemoryStream(Encoding.UTF8.GetBytes(jsonl)), Cancel);
         await service.Api.UploadDatasetAsync("auto-images", new MemoryStream(TestImages.Shapes(trainPerClass: 20, testPerClass: 4, corrupt: 0)), Cancel);
         // What the job says itself is kept: here, so that the test is short.
         var table = await SubmitAsync("""{"training":{"dataset":"auto-table","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-table"}""");
         var texts = await SubmitAsync("""{"training":{"dataset":"auto-texts","epochs":3,"data":{"tokens":{"length":8}}},"search":{"method":"auto","minutes":3},"register":"auto-texts"}""");
-        var images = await SubmitAsync("""{"training":{"dataset":"auto-images","epochs":2,"preset":"cnn-small","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-images"}""");
+        var images = await SubmitAsync("""{"training":{"dataset":"auto-images","epochs":2,"preset":"cnn-small","batchSize":32},"metric":"validationMacroF1","search":{"method":"auto","minutes":3},"register":"auto-images"}""");
         var small = await SubmitAsync("""{"training":{"dataset":"auto-table"},"search":{"method":"auto","minutes":0.0001},"register":"auto-table"}""");
 
         var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(table.Id, Cancel));
-        output.Reasons!.Select(r => r.Field).ShouldBe(["optimizer", "schedule.kind", "optimization.clipNorm", "preset", "learningRate", "epochs", "stopping.patience", "stopping.restoreBest", "stopping.maxMinutes", "trials"], ignoreOrder: true);
+        output.Reasons!.Select(r => r.Field).ShouldBe(["metric", "optimizer", "schedule.kind", "optimization.clipNorm", "preset", "learningRate", "epochs", "stopping.patience", "stopping.restoreBest", "stopping.maxMinutes", "trials"], ignoreOrder: true);
         output.Reasons!.Single(r => r.Field == "preset").Value.GetString().ShouldBe("mlp");
         output.Training.GetProperty("batchSize").GetInt32().ShouldBe(32);
         output.Best.Metric!.Value.ShouldBeGreaterThan(0.8);
@@ -230,7 +230,10 @@ public abstract class SweepCases(ServiceFixture service)
 
         output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(texts.Id, Cancel));
         (output.Best.Metric, output.Training.GetProperty("preset").GetString(), output.Training.GetProperty("epochs").GetInt32()).ShouldBe((1.0, "text-cnn", 3));
+        (output.Metric, output.Reasons!.Single(r => r.Field == "metric").Value.GetString()).ShouldBe(("validationBalancedAccuracy", "validationBalancedAccuracy"), "one class has three times the items of the other");
         output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(images.Id, Cancel));
+        (output.Metric, output.Reasons!.Single(r => r.Field == "metric").Reason).ShouldBe(("validationMacroF1", "the sweep says so"));
+        output.Best.Metric!.Value.ShouldBe(output.Best.Metrics!["validationMacroF1"]);
         output.Training.GetProperty("data").GetProperty("image").GetProperty("normalise").GetBoolean().ShouldBeTrue();
         output.Reasons!.ShouldContain(r => r.Field == "data.augmentation.flip");
         output.Reasons!.ShouldNotContain(r => r.Field == "preset");
