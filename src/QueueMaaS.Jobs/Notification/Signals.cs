@@ -3,7 +3,17 @@ using QueueMaaS.Contracts;
 namespace QueueMaaS.Jobs.Notification;
 
 /// <summary>A change of a job, told to whoever waits for it.</summary>
-public readonly record struct JobChange(string Id, JobState State, long Sequence);
+/// <param name="Id">The job.</param>
+/// <param name="State">What it is now.</param>
+/// <param name="Sequence">The number of the event that tells of it; 0 where there is none.</param>
+public readonly record struct JobChange(string Id, JobState State, long Sequence)
+{
+    /// <summary>A worker took a pointer at the job from the bus and left the job as it is: there was no place for it, or another has it.</summary>
+    public static JobChange PointerTaken(string id) => new(id, JobState.Queued, 0);
+
+    /// <summary>Whether a pointer at the job that was on the bus is there no more.</summary>
+    public bool TakesPointer => State != JobState.Queued || Sequence == 0;
+}
 
 /// <summary>Wake-ups between processes. Only a signal: whoever misses one finds the truth in the table.</summary>
 public interface IJobSignals

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using Microsoft.Extensions.Hosting;
@@ -9,8 +8,8 @@ using QueueMaaS.Jobs.Execution;
 namespace QueueMaaS.Jobs.Notification;
 
 /// <summary>
-/// Sends stored deliveries, apart from the work: a receiver that is slow or dead touches no job, and as each host has only so many places at a time, no other
-/// receiver either.
+/// Sends stored deliveries, apart from the work: a receiver that is slow or dead touches no job, and as each receiver, and each host, has only so many places at a
+/// time, no other receiver either.
 /// </summary>
 public sealed partial class WebhookNotifier : BackgroundService
 {
@@ -30,10 +29,8 @@ public sealed partial class WebhookNotifier : BackgroundService
     private readonly GroupCommit<MadeTry, bool> _record;
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly SemaphoreSlim _freed = new(0, 1);
-    private readonly ConcurrentDictionary<string, int> _sending = new(StringComparer.Ordinal);
-    private readonly ConcurrentDictionary<string, DateTimeOffset> _paused = new(StringComparer.Ordinal);
+    private readonly ReceiverPlaces _places;
     private volatile bool _full;
-    private int _inFlight;
 
     public WebhookNotifier(IWebhookStore store, IJobSignals signals, WebhookTargets targets, WebhookRequests requests, IOptions<WebhookOptions> options, TimeProvider time, ILogger<WebhookNotifier> logger)
     {
@@ -45,9 +42,10 @@ public sealed partial class WebhookNotifier : BackgroundService
         _options = options.Value;
         _time = time;
         _logger = logger;
+        _places = new ReceiverPlaces(_options.ConcurrencyPerTarget, _options.ConcurrencyPerHost, time);
         _record = new GroupCommit<MadeTry, bool>(RecordAsync, MaxGroup);
         // A redirect could lead to an address that was never judged. The trace's header is ours to set.
-        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = targets.ConnectAsync, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1), ActivityHeadersPropagator = null }) { Timeout = _options.Timeout };
+        _http = new HttpClient(new SocketsHttpHandler { ConnectCallback = targets.ConnectAsync, AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(1), ActivityHeadersPropagator = null }) { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.UserAgent.ParseAdd("QueueMaaS-Webhooks/1.0");
     }
 
@@ -93,38 +91,23 @@ public sealed partial class WebhookNotifier : BackgroundService
 
     private async Task<int> SendDueAsync(CancellationToken stoppingToken)
     {
-        var room = _options.Concurrency - Volatile.Read(ref _inFlight);
-        var sending = _sending.ToDictionary(StringComparer.Ordinal);
-        _full = room <= 0 || sending.Values.Any(count => count >= _options.ConcurrencyPerTarget);
-        if (room <= 0)
-            return 0;
         // Taken deliveries are held a little longer than a try can last, so that a notifier that dies gives them up.
-        var due = await _store.TakeDueAsync(new TakeDeliveries(room, _options.Timeout + TimeSpan.FromSeconds(10), Busy(sending), _options.ConcurrencyPerTarget, sending), stoppingToken);
+        var request = _places.Take(_options.Concurrency - _places.InFlight, _options.Timeout + TimeSpan.FromSeconds(10));
+        _full = request.Limit <= 0 || request.IsAnyFull;
+        if (request.Limit <= 0)
+            return 0;
+        var due = await _store.TakeDueAsync(request, stoppingToken);
         foreach (var delivery in due)
         {
-            var target = WebhookAddresses.TargetOf(delivery.Delivery.Url);
-            _sending.AddOrUpdate(target, 1, static (_, count) => count + 1);
-            Interlocked.Increment(ref _inFlight);
-            _ = SendAsync(delivery, target, stoppingToken);
+            var receiver = ReceiverAddress.Of(delivery.Delivery);
+            _places.Enter(receiver);
+            _ = SendAsync(delivery, receiver, stoppingToken);
         }
 
         return due.Count;
     }
 
-    /// <summary>Receivers that have as much as they may, or have asked to be left alone for a while.</summary>
-    private string[] Busy(Dictionary<string, int> sending)
-    {
-        var now = _time.GetUtcNow();
-        foreach (var (target, until) in _paused)
-        {
-            if (until <= now)
-                _paused.TryRemove(target, out _);
-        }
-
-        return [.. sending.Where(entry => entry.Value >= _options.ConcurrencyPerTarget).Select(entry => entry.Key + "/").Concat(_paused.Keys.Select(target => target + "/")).Distinct()];
-    }
-
-    private async Task SendAsync(DueDelivery due, string target, CancellationToken stoppingToken)
+    private async Task SendAsync(DueDelivery due, ReceiverAddress receiver, CancellationToken stoppingToken)
     {
         var delivery = due.Delivery;
         try
@@ -134,11 +117,12 @@ public sealed partial class WebhookNotifier : BackgroundService
             var attempt = new WebhookTry { DeliveryId = delivery.Id, Number = delivery.Tries + 1, At = _time.GetUtcNow() };
             var pause = await PostAsync(due, attempt, stoppingToken);
             attempt.Milliseconds = _time.GetElapsedTime(started).TotalMilliseconds;
-            if (pause > TimeSpan.Zero)
-                _paused[target] = _time.GetUtcNow() + pause;
+            DateTimeOffset? until = pause > TimeSpan.Zero ? _time.GetUtcNow() + pause : null;
+            if (until is { } end)
+                _places.Pause(receiver, end);
             Conclude(delivery, attempt, pause);
             JobTelemetry.RecordWebhook(delivery.State, _time.GetElapsedTime(started), attempt.Error, activity);
-            await _record.AddAsync(new MadeTry(delivery, attempt), stoppingToken);
+            await _record.AddAsync(new MadeTry(delivery, attempt, until), stoppingToken);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
         {
@@ -150,9 +134,7 @@ public sealed partial class WebhookNotifier : BackgroundService
         }
         finally
         {
-            Interlocked.Decrement(ref _inFlight);
-            if (_sending.AddOrUpdate(target, 0, static (_, count) => count - 1) <= 0)
-                _sending.TryRemove(new KeyValuePair<string, int>(target, 0));
+            _places.Leave(receiver);
             // The next delivery of the same job may go now, or another one to the same receiver.
             if (_full)
                 Ring(_freed);
@@ -168,9 +150,12 @@ public sealed partial class WebhookNotifier : BackgroundService
             var (request, log) = await _requests.MakeAsync(due, stoppingToken);
             using var sent = request;
             attempt.Request = log;
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stoppingToken);
+            // The client's own limit ends with the headers: one that goes on sending its body for ever would keep its place.
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+            limit.CancelAfter(_options.Timeout);
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             attempt.Status = (int)response.StatusCode;
-            attempt.Response = await ReadAsync(response, stoppingToken);
+            attempt.Response = await ReadAsync(response, limit.Token);
             if (response.IsSuccessStatusCode)
                 return TimeSpan.Zero;
             attempt.Error = $"The receiver answered {(int)response.StatusCode}.";
@@ -178,7 +163,7 @@ public sealed partial class WebhookNotifier : BackgroundService
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
-            attempt.Error = exception is TaskCanceledException ? $"The receiver did not answer within {_options.Timeout.TotalSeconds:0} s." : exception.GetBaseException().Message;
+            attempt.Error = exception is OperationCanceledException ? $"The receiver did not answer within {_options.Timeout.TotalSeconds:0} s." : exception.GetBaseException().Message;
             return TimeSpan.Zero;
         }
     }

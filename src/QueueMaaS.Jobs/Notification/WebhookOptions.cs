@@ -30,9 +30,13 @@ public sealed class WebhookOptions
     [Range(1, 4096)]
     public int Concurrency { get; set; } = 256;
 
-    /// <summary>Deliveries sent at the same time to one host and port, so that a receiver that hangs keeps the others' places free. Default 32.</summary>
+    /// <summary>Deliveries sent at the same time to one receiver (a tenant's address up to its query), so that one that hangs keeps the others' places free. Default 32.</summary>
     [Range(1, 1024)]
     public int ConcurrencyPerTarget { get; set; } = 32;
+
+    /// <summary>Deliveries sent at the same time to all receivers of one host and port, so that a host that hangs keeps the other hosts' places free. Default 128.</summary>
+    [Range(1, 4096)]
+    public int ConcurrencyPerHost { get; set; } = 128;
 
     /// <summary>An endpoint to which every try has failed for this long is disabled, and a notice goes out on the bus. Default 5 days.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "365.00:00:00")]

@@ -99,13 +99,25 @@ public sealed class WebhookEndpoint
 /// <summary>Which deliveries a notifier takes.</summary>
 /// <param name="Limit">Most of them.</param>
 /// <param name="Hold">For how long no other notifier gets them.</param>
-/// <param name="Busy">Beginnings of addresses (<c>http://host:port/</c>) that get nothing for now.</param>
-/// <param name="PerTarget">Most of them for one host and port, those that it is being sent included.</param>
-/// <param name="Sending">How many each host and port (<c>http://host:port</c>) is being sent.</param>
-public sealed record TakeDeliveries(int Limit, TimeSpan Hold, IReadOnlyCollection<string> Busy, int PerTarget, IReadOnlyDictionary<string, int> Sending);
+/// <param name="PerReceiver">Most of them for one receiver, those that it is being sent included.</param>
+/// <param name="PerHost">Most of them for all receivers of one host and port.</param>
+/// <param name="Sending">How many each receiver is being sent.</param>
+/// <param name="Paused">Receivers that asked to be left alone, and until when; what is due to one of them is put off until then.</param>
+public sealed record TakeDeliveries(
+    int Limit, TimeSpan Hold, int PerReceiver, int PerHost, IReadOnlyDictionary<ReceiverAddress, int> Sending, IReadOnlyDictionary<ReceiverAddress, DateTimeOffset> Paused)
+{
+    /// <summary>How many each host is being sent.</summary>
+    public Dictionary<string, int> SendingByHost { get; } = Sending.GroupBy(entry => entry.Key.Host, StringComparer.Ordinal).ToDictionary(host => host.Key, host => host.Sum(entry => entry.Value), StringComparer.Ordinal);
+
+    /// <summary>Whether a receiver or a host has as much as it may get.</summary>
+    public bool IsAnyFull => Sending.Values.Any(count => count >= PerReceiver) || SendingByHost.Values.Any(count => count >= PerHost);
+}
 
 /// <summary>A try that was made, with the delivery as it is after it.</summary>
-public sealed record MadeTry(WebhookDelivery Delivery, WebhookTry Try);
+/// <param name="Delivery">The delivery.</param>
+/// <param name="Try">The try.</param>
+/// <param name="PausedUntil">Until when the receiver asked to be left alone, if it did.</param>
+public sealed record MadeTry(WebhookDelivery Delivery, WebhookTry Try, DateTimeOffset? PausedUntil);
 
 /// <summary>A delivery with its endpoint, where it goes to one.</summary>
 public sealed record DueDelivery(WebhookDelivery Delivery, WebhookEndpoint? Endpoint);

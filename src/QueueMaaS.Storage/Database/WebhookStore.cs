@@ -13,15 +13,21 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
     {
         var now = time.GetUtcNow();
         // A look first: mostly there is nothing, and then no transaction is begun.
-        if (!await database.ReadAsync(context => Due(context, now, request.Busy).AnyAsync(cancellationToken), cancellationToken))
+        if (!await database.ReadAsync(context => Due(context, now, request).AnyAsync(cancellationToken), cancellationToken))
             return [];
         return await database.WriteAsync<IReadOnlyList<DueDelivery>>(async context =>
         {
-            var due = await Due(context, now, request.Busy).OrderBy(d => d.NextTryAt).Take(request.Limit * LookedAt).ToListAsync(cancellationToken);
+            var full = await FullEndpointsAsync(context, now, cancellationToken);
+            var due = await Due(context, now, request).Where(d => d.EndpointId == null || !full.Contains(d.EndpointId)).OrderBy(d => d.NextTryAt).Take(request.Limit * LookedAt).ToListAsync(cancellationToken);
+            var putOff = due.Where(delivery => request.Paused.ContainsKey(ReceiverAddress.Of(delivery))).ToArray();
+            due.RemoveAll(putOff.Contains);
             var ids = due.Select(d => d.EndpointId).OfType<string>().Distinct().ToArray();
             var endpoints = await context.Endpoints.AsNoTracking().Where(e => ids.Contains(e.Id)).ToDictionaryAsync(e => e.Id, cancellationToken);
             var chosen = await ChooseAsync(context, due, endpoints, request, now, cancellationToken);
-            var free = await RowLocks.TakeDeliveriesAsync(context, [.. chosen.Select(d => d.Id)], cancellationToken);
+            var free = await RowLocks.TakeDeliveriesAsync(context, [.. chosen.Concat(putOff).Select(d => d.Id)], now, cancellationToken);
+            // What is due to a receiver that asked to be left alone waits as long; whoever looks at the delivery sees until when.
+            foreach (var delivery in putOff.Where(d => free.Contains(d.Id)))
+                (delivery.State, delivery.NextTryAt) = (DeliveryState.Pending, request.Paused[ReceiverAddress.Of(delivery)]);
             var until = now + request.Hold;
             var taken = new List<DueDelivery>(chosen.Count);
             foreach (var delivery in chosen.Where(d => free.Contains(d.Id)))
@@ -39,7 +45,7 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
     {
         var ids = tries.Select(made => made.Delivery.EndpointId).OfType<string>().Distinct().ToArray();
         var endpoints = ids.Length == 0 ? [] : await context.Endpoints.Where(e => ids.Contains(e.Id)).ToDictionaryAsync(e => e.Id, cancellationToken);
-        foreach (var (delivery, attempt) in tries)
+        foreach (var (delivery, attempt, pausedUntil) in tries)
         {
             attempt.RowId = 0;
             context.Deliveries.Update(delivery);
@@ -51,6 +57,8 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
                     .ExecuteUpdateAsync(set => set.SetProperty(d => d.State, DeliveryState.Failed).SetProperty(d => d.LastError, "The receiver answered 410 (gone) before."), cancellationToken);
             }
 
+            if (pausedUntil is { } until)
+                await PutOffAsync(context, delivery, until, cancellationToken);
             if (delivery.EndpointId is { } id && endpoints.GetValueOrDefault(id) is { } endpoint)
                 await JudgeAsync(context, endpoint, attempt, disableAfter, cancellationToken);
         }
@@ -100,14 +108,26 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
         return await context.Endpoints.Where(e => e.Tenant == tenant && e.Id == id).ExecuteDeleteAsync(cancellationToken) > 0;
     }, cancellationToken);
 
-    private static IQueryable<WebhookDelivery> Due(QueueMaaSDbContext context, DateTimeOffset now, IReadOnlyCollection<string> busy)
+    private static IQueryable<WebhookDelivery> Due(QueueMaaSDbContext context, DateTimeOffset now, TakeDeliveries request)
     {
         var due = context.Deliveries.Where(d => (d.State == DeliveryState.Pending || d.State == DeliveryState.Sending) && d.NextTryAt <= now
             && !context.Deliveries.Any(earlier => earlier.JobId == d.JobId && earlier.Url == d.Url && earlier.Sequence < d.Sequence && (earlier.State == DeliveryState.Pending || earlier.State == DeliveryState.Sending)));
-        foreach (var address in busy)
-            due = due.Where(d => !d.Url.StartsWith(address));
+        foreach (var host in request.SendingByHost.Where(entry => entry.Value >= request.PerHost).Select(entry => entry.Key + "/"))
+            due = due.Where(d => !d.Url.StartsWith(host));
+        foreach (var ((tenant, address), _) in request.Sending.Where(entry => entry.Value >= request.PerReceiver))
+        {
+            var withQuery = address + "?";
+            due = due.Where(d => d.Tenant != tenant || (d.Url != address && !d.Url.StartsWith(withQuery)));
+        }
+
         return due;
     }
+
+    /// <summary>Endpoints that are being sent as much as they asked for: their backlog must not stand before what others wait for.</summary>
+    private static Task<List<string>> FullEndpointsAsync(QueueMaaSDbContext context, DateTimeOffset now, CancellationToken cancellationToken) => context.Deliveries
+        .Where(d => d.State == DeliveryState.Sending && d.NextTryAt > now)
+        .Join(context.Endpoints.Where(e => e.MaxInFlight != null), d => d.EndpointId, e => e.Id, (d, e) => new { e.Id, e.MaxInFlight })
+        .GroupBy(e => new { e.Id, e.MaxInFlight }).Where(group => group.Count() >= group.Key.MaxInFlight).Select(group => group.Key.Id).ToListAsync(cancellationToken);
 
     /// <summary>As many as each receiver may get; the endpoint's own limit counts what other notifiers are sending too.</summary>
     private static async Task<List<WebhookDelivery>> ChooseAsync(
@@ -117,21 +137,33 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
         await RowLocks.TakeEndpointsAsync(context, limited, cancellationToken);
         var sending = await context.Deliveries.Where(d => d.EndpointId != null && limited.Contains(d.EndpointId) && d.State == DeliveryState.Sending && d.NextTryAt > now)
             .GroupBy(d => d.EndpointId!).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
-        var perTarget = new Dictionary<string, int>(request.Sending, StringComparer.Ordinal);
+        var perReceiver = new Dictionary<ReceiverAddress, int>(request.Sending);
+        var perHost = new Dictionary<string, int>(request.SendingByHost, StringComparer.Ordinal);
         var chosen = new List<WebhookDelivery>();
         foreach (var delivery in due)
         {
             var endpoint = delivery.EndpointId is { } id ? endpoints.GetValueOrDefault(id) : null;
-            var target = WebhookAddresses.TargetOf(delivery.Url);
-            if (chosen.Count == request.Limit || perTarget.GetValueOrDefault(target) >= request.PerTarget || (endpoint?.MaxInFlight is { } most && sending.GetValueOrDefault(endpoint.Id) >= most))
+            var receiver = ReceiverAddress.Of(delivery);
+            if (chosen.Count == request.Limit || perReceiver.GetValueOrDefault(receiver) >= request.PerReceiver || perHost.GetValueOrDefault(receiver.Host) >= request.PerHost
+                || (endpoint?.MaxInFlight is { } most && sending.GetValueOrDefault(endpoint.Id) >= most))
                 continue;
-            perTarget[target] = perTarget.GetValueOrDefault(target) + 1;
+            perReceiver[receiver] = perReceiver.GetValueOrDefault(receiver) + 1;
+            perHost[receiver.Host] = perHost.GetValueOrDefault(receiver.Host) + 1;
             if (endpoint is not null)
                 sending[endpoint.Id] = sending.GetValueOrDefault(endpoint.Id) + 1;
             chosen.Add(delivery);
         }
 
         return chosen;
+    }
+
+    /// <summary>What waits for the receiver waits as long as it asked for, with every notifier.</summary>
+    private static Task PutOffAsync(QueueMaaSDbContext context, WebhookDelivery delivery, DateTimeOffset until, CancellationToken cancellationToken)
+    {
+        var (tenant, address) = ReceiverAddress.Of(delivery);
+        var withQuery = address + "?";
+        return context.Deliveries.Where(d => d.Id != delivery.Id && d.Tenant == tenant && d.State == DeliveryState.Pending && d.NextTryAt < until && (d.Url == address || d.Url.StartsWith(withQuery)))
+            .ExecuteUpdateAsync(set => set.SetProperty(d => d.NextTryAt, until), cancellationToken);
     }
 
     private async Task JudgeAsync(QueueMaaSDbContext context, WebhookEndpoint endpoint, WebhookTry attempt, TimeSpan disableAfter, CancellationToken cancellationToken)
