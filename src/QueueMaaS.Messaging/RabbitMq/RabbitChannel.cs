@@ -7,45 +7,57 @@ namespace QueueMaaS.Messaging.RabbitMq;
 internal sealed class RabbitChannel(RabbitConnection connection) : IAsyncDisposable
 {
     private readonly SemaphoreSlim _opening = new(1);
-    private IChannel? _channel;
+    private readonly Lock _lock = new();
+    private Shared? _shared;
 
     /// <summary>Publishes, and completes with the broker's confirm.</summary>
     /// <exception cref="PublishException">The broker refused a message, or had no queue for one that must have one.</exception>
     public async Task PublishAsync(Func<IChannel, Task> publish, CancellationToken cancellationToken)
     {
-        var channel = await OpenAsync(cancellationToken);
+        var shared = await EnterAsync(cancellationToken);
         try
         {
-            await publish(channel);
+            await publish(shared.Channel);
         }
         catch (PublishException exception) when (!exception.IsReturn)
         {
             // On a channel that was opened just as the node with a quorum queue's leader was lost, RabbitMQ 3.10 rejects everything for that queue until the node is back.
-            await GiveUpAsync(channel);
+            GiveUp(shared);
             throw;
+        }
+        finally
+        {
+            await LeaveAsync(shared);
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_channel is not null)
-            await _channel.DisposeAsync();
+        if (_shared is not null)
+            await _shared.Channel.DisposeAsync();
         _opening.Dispose();
     }
 
-    private async ValueTask<IChannel> OpenAsync(CancellationToken cancellationToken)
+    private async ValueTask<Shared> EnterAsync(CancellationToken cancellationToken)
     {
-        if (_channel is { IsOpen: true } open)
+        if (TryEnter() is { } open)
             return open;
         await _opening.WaitAsync(cancellationToken);
         try
         {
-            if (_channel is { IsOpen: true } opened)
+            if (TryEnter() is { } opened)
                 return opened;
-            if (_channel is not null)
-                await _channel.DisposeAsync();
-            _channel = null;
-            return _channel = await connection.OpenChannelAsync(cancellationToken);
+            var channel = new Shared(await connection.OpenChannelAsync(cancellationToken)) { Users = 1 };
+            Shared? lost;
+            lock (_lock)
+            {
+                lost = _shared?.Users == 0 ? _shared : null;
+                _shared = channel;
+            }
+
+            if (lost is not null)
+                await lost.Channel.DisposeAsync();
+            return channel;
         }
         finally
         {
@@ -53,18 +65,41 @@ internal sealed class RabbitChannel(RabbitConnection connection) : IAsyncDisposa
         }
     }
 
-    private async Task GiveUpAsync(IChannel channel)
+    private Shared? TryEnter()
     {
-        await _opening.WaitAsync();
-        try
+        lock (_lock)
         {
-            if (_channel == channel)
-                _channel = null;
-            await channel.DisposeAsync();
+            if (_shared is not { Channel.IsOpen: true } open)
+                return null;
+            open.Users++;
+            return open;
         }
-        finally
+    }
+
+    /// <summary>Whoever publishes next opens another channel. What is under way on this one is not cut off: the broker may confirm it yet.</summary>
+    private void GiveUp(Shared shared)
+    {
+        lock (_lock)
         {
-            _opening.Release();
+            if (_shared == shared)
+                _shared = null;
         }
+    }
+
+    private async ValueTask LeaveAsync(Shared shared)
+    {
+        bool isLast;
+        lock (_lock)
+            isLast = --shared.Users == 0 && _shared != shared;
+        if (isLast)
+            await shared.Channel.DisposeAsync();
+    }
+
+    /// <summary>A channel, and how many publish on it.</summary>
+    private sealed class Shared(IChannel channel)
+    {
+        public IChannel Channel => channel;
+
+        public int Users { get; set; }
     }
 }

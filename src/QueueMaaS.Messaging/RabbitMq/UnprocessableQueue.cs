@@ -9,8 +9,11 @@ using RabbitMQ.Client.Exceptions;
 namespace QueueMaaS.Messaging.RabbitMq;
 
 /// <summary>The queue of messages that can never become jobs: each as it came, with its own headers, and with the reason in two more.</summary>
-internal sealed partial class UnprocessableQueue(RabbitConnection connection, RabbitChannel channel, ILogger<UnprocessableQueue> logger)
+internal sealed partial class UnprocessableQueue(RabbitConnection connection, RabbitChannel channel, TimeProvider time, ILogger<UnprocessableQueue> logger)
 {
+    // How long is waited before what the broker refused is sent again.
+    private static readonly TimeSpan[] Again = [TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(300), TimeSpan.FromSeconds(1)];
+
     // All headers of a message go in one frame, and a broker that gets a larger one than was agreed on (128 KiB by default) ends the connection.
     private const int MostHeaderBytes = 64 * 1024;
     private const int MostReasonLength = 4096;
@@ -35,24 +38,35 @@ internal sealed partial class UnprocessableQueue(RabbitConnection connection, Ra
         };
         try
         {
-            try
-            {
-                await SendAsync();
-            }
-            catch (PublishException exception) when (exception.IsReturn)
-            {
-                // The first one, or somebody deleted the queue.
-                await connection.DeclareKeepingQueueAsync(BusNames.UnprocessableQueue, cancellationToken);
-                await SendAsync();
-            }
+            await SendAsync(message, properties, cancellationToken);
         }
         catch (PublishException exception) when (isKept)
         {
             // Full, by a limit that somebody set, for one. The message is in the list of dead letters, so it need not come again.
             LogRefused(logger, exception.Message);
         }
+    }
 
-        Task SendAsync() => channel.PublishAsync(open => open.BasicPublishAsync("", BusNames.UnprocessableQueue, mandatory: true, properties, message.Body, cancellationToken).AsTask(), cancellationToken);
+    private async Task SendAsync(SubmissionMessage message, BasicProperties properties, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                await channel.PublishAsync(open => open.BasicPublishAsync("", BusNames.UnprocessableQueue, mandatory: true, properties, message.Body, cancellationToken).AsTask(), cancellationToken);
+                return;
+            }
+            catch (PublishException exception) when (exception.IsReturn && tries < Again.Length)
+            {
+                // The first one, or somebody deleted the queue.
+                await connection.DeclareKeepingQueueAsync(BusNames.UnprocessableQueue, cancellationToken);
+            }
+            catch (PublishException) when (tries < Again.Length)
+            {
+                // RabbitMQ also rejects what comes for a quorum queue that it has just made, before the queue has its leader.
+                await Task.Delay(Again[tries], time, cancellationToken);
+            }
+        }
     }
 
     /// <summary>The message's own, as far as they go in a frame, and the reason.</summary>

@@ -34,11 +34,12 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
             if (!Identifiers.IsName(Tenant(message)))
                 throw new ProblemException(ProblemCodes.InvalidValue, $"The header `{BusNames.TenantHeader}` must be a name: 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit. The message is kept as tenant `{DefaultTenant}`'s.", ("path", BusNames.TenantHeader));
             var submission = SubmissionReader.Read(message.Submission.Span, options.Value.MaxSubmissionBytes);
-            // Without an id of its own, the message's id makes a redelivery the same job.
-            if (submission.Id is null && message.MessageId is { } messageId && Identifiers.IsJobId(messageId))
-                submission = submission with { Id = messageId };
+            // Without an id of its own, the message's id makes a repeat the same job: as the job's id, or where it cannot be one, as an idempotency key.
+            var key = submission.Id is null && message.MessageId is { Length: > 0 } messageId ? messageId : null;
+            if (key is not null && Identifiers.IsJobId(key))
+                (submission, key) = (submission with { Id = key }, null);
             // Below this span where spans are made, else below the producer's own.
-            var outcome = await SubmitAsync(submission, new SubmissionOrigin(Tenant(message)) { TraceParent = activity?.Id ?? parent }, cancellationToken);
+            var outcome = await SubmitAsync(submission, new SubmissionOrigin(Tenant(message)) { IdempotencyKey = key, TraceParent = activity?.Id ?? parent }, cancellationToken);
             activity?.SetTag("queuemaas.job_id", outcome.Job.Id);
             return (new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null), IsKept: true);
         }
@@ -48,7 +49,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
             JobTelemetry.RecordUnprocessable(problem.Code);
             activity?.SetStatus(ActivityStatusCode.Error, problem.Message).SetTag("error.type", problem.Code);
             LogRefused(logger, problem.Code, problem.Message);
-            var isKept = await KeepAsync(message, problem, cancellationToken);
+            var isKept = await KeepAsync(message, problem);
             return (new SubmissionReply(JobId: null, Accepted: false, Duplicate: false, problem), isKept);
         }
     }
@@ -71,7 +72,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
     }
 
     /// <summary>Keeps the message where it can be looked at and replayed. Without the table it is in the broker's queue all the same.</summary>
-    private async Task<bool> KeepAsync(SubmissionMessage message, Problem problem, CancellationToken cancellationToken)
+    private async Task<bool> KeepAsync(SubmissionMessage message, Problem problem)
     {
         try
         {
@@ -80,10 +81,11 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
                 ContentType = message.ContentType,
                 Headers = message.Headers,
             };
-            await unprocessable.AddAsync(kept, cancellationToken);
+            // What has begun is not cut off: its message would come again, and be there twice.
+            await unprocessable.AddAsync(kept, CancellationToken.None);
             return true;
         }
-        catch (Exception exception) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception exception)
         {
             LogNotKept(logger, exception.Message);
             return false;

@@ -13,6 +13,17 @@ namespace QueueMaaS.Behaviour.Tests.Cases;
 [Collection("faults")]
 public sealed class SubmissionQueueCases : ProcessCases
 {
+    // What never comes is told as a failure, at the line that waits for it.
+    private readonly CancellationTokenSource _limit = CancellationTokenSource.CreateLinkedTokenSource(ProcessCases.Cancel);
+
+    private new CancellationToken Cancel => _limit.Token;
+
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        _limit.CancelAfter(TimeSpan.FromMinutes(3));
+    }
+
     [Fact]
     public async Task Submissions_are_taken_again_after_their_queue_was_deleted()
     {
@@ -38,6 +49,32 @@ public sealed class SubmissionQueueCases : ProcessCases
         Requests.Values(await client.WaitAsync(submission.Id!, Cancel)).ShouldBe([10, 12]);
         var health = await http.GetFromJsonAsync<JsonElement>("health/ready", Cancel);
         health.GetProperty("checks").GetProperty("submissions").GetProperty("status").GetString().ShouldBe("healthy");
+    }
+
+    [Fact]
+    public async Task A_message_sent_twice_is_one_job_whatever_its_id_looks_like()
+    {
+        var service = Start("api,inference");
+        using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
+        await service.WaitUntilReadyAsync(http);
+        await new QueueMaaSClient(http).UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
+        await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Cancel);
+        var replies = await channel.QueueDeclareAsync(cancellationToken: Cancel);
+        var body = Encoding.UTF8.GetBytes(JsonSerializer.Serialize(Requests.Double(5, 6), QueueMaaSJson.Relaxed));
+        foreach (var messageId in (string[])["order-4711", "order/4711 (again)", new('x', 200)])
+        {
+            var (first, second) = (await SendAsync(messageId), await SendAsync(messageId));
+            first.GetProperty("accepted").GetBoolean().ShouldBeTrue();
+            second.GetProperty("duplicate").GetBoolean().ShouldBeTrue();
+            second.GetProperty("jobId").GetString().ShouldBe(first.GetProperty("jobId").GetString());
+        }
+
+        async Task<JsonElement> SendAsync(string messageId)
+        {
+            await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, new BasicProperties { MessageId = messageId, ReplyTo = replies.QueueName }, body, Cancel);
+            return JsonElement.Parse((await TakeAsync(connection, replies.QueueName)).Body.Span);
+        }
     }
 
     [Fact]
@@ -126,7 +163,7 @@ public sealed class SubmissionQueueCases : ProcessCases
         static (byte[] Body, Dictionary<string, object?> Headers) Sent(byte[] body, (string Name, object? Value) header) => (body, new() { [header.Name] = header.Value });
     }
 
-    private static async Task<string[]> BodiesAsync(HttpClient http)
+    private async Task<string[]> BodiesAsync(HttpClient http)
     {
         var page = await http.GetFromJsonAsync<JsonElement>("v1/dead-letters?type=unprocessable", Cancel);
         var bodies = new List<string>();
@@ -135,7 +172,7 @@ public sealed class SubmissionQueueCases : ProcessCases
         return [.. bodies];
     }
 
-    private static async Task<BasicGetResult> TakeAsync(IConnection connection, string queue)
+    private async Task<BasicGetResult> TakeAsync(IConnection connection, string queue)
     {
         while (true)
         {
