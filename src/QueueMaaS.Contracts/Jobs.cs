@@ -147,7 +147,9 @@ public sealed record JobGroup
     public required string Id { get; init; }
     /// <summary>How many jobs it has in all.</summary>
     public required int Size { get; init; }
-    /// <summary>How many of its jobs are in each state.</summary>
+    /// <summary>How many of its jobs had ended and have been deleted since.</summary>
+    public int Deleted { get; init; }
+    /// <summary>How many of its other jobs are in each state.</summary>
     public required IReadOnlyDictionary<JobState, int> Counts { get; init; }
     /// <summary>When its first job was accepted.</summary>
     public required DateTimeOffset CreatedAt { get; init; }

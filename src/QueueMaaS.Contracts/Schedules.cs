@@ -24,7 +24,7 @@ public enum MissedRuns
 {
     /// <summary>One job for all of them.</summary>
     Once,
-    /// <summary>None.</summary>
+    /// <summary>None. One that is less than a minute late is not missed.</summary>
     Skip,
     /// <summary>A job for each, the latest 100 at most.</summary>
     All,
@@ -43,7 +43,7 @@ public sealed record Schedule
     public required MissedRuns Missed { get; init; }
     /// <summary>Whether it makes no jobs at the moment.</summary>
     public required bool Paused { get; init; }
-    /// <summary>The job it makes.</summary>
+    /// <summary>The job it makes. Its webhook's secret is not shown; it has to be given again where the schedule is replaced.</summary>
     public required JobSubmission Job { get; init; }
     /// <summary>When it was made.</summary>
     public required DateTimeOffset CreatedAt { get; init; }

@@ -16,6 +16,7 @@ using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 using QueueMaaS.Jobs.Scheduling;
 using QueueMaaS.Jobs.Settings;
+using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Storage.Artifacts;
 using QueueMaaS.Storage.Artifacts.S3;
 using QueueMaaS.Storage.Database;
@@ -45,7 +46,7 @@ public static class StorageServices
         services.AddSingleton<DatabaseSchema>();
         services.AddSingleton(provider => new JobStore(
             provider.GetRequiredService<DatabaseSession>(), provider.GetRequiredService<IJobPipeline>(), provider.GetRequiredService<DispatchInbox>(), provider.GetRequiredService<IJobSignals>(),
-            provider.GetRequiredService<IJobCache>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStore>>()));
+            provider.GetRequiredService<IJobCache>(), provider.GetRequiredService<TenantLimits>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<JobStore>>()));
         services.AddSingleton<IJobStore>(provider => provider.GetRequiredService<JobStore>());
         services.AddSingleton<IJobEvents>(provider => provider.GetRequiredService<JobStore>());
         services.AddSingleton<IQueueControl>(provider => provider.GetRequiredService<JobStore>());

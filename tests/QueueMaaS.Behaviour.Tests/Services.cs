@@ -86,6 +86,12 @@ public sealed class Servers_training(ServersService service) : TrainingCases(ser
 public sealed class FaultsCollection;
 
 [Collection("embedded")]
+public sealed class Embedded_places(EmbeddedService service) : PlacesCases(service);
+
+[Collection("servers")]
+public sealed class Servers_places(ServersService service) : PlacesCases(service);
+
+[Collection("embedded")]
 public sealed class Embedded_semantics(EmbeddedService service) : SemanticsCases(service);
 
 [Collection("servers")]

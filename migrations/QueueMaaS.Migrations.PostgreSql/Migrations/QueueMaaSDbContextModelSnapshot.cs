@@ -781,6 +781,37 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.ToTable("files", (string)null);
                 });
 
+            modelBuilder.Entity("QueueMaaS.Storage.Database.HeldJobRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasMaxLength(128)
+                        .HasColumnType("character varying(128)")
+                        .HasColumnName("job_id");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("kind");
+
+                    b.Property<long>("Rank")
+                        .HasColumnType("bigint")
+                        .HasColumnName("rank");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("tenant");
+
+                    b.HasKey("JobId")
+                        .HasName("pk_held_jobs");
+
+                    b.HasIndex("Tenant", "Kind", "Rank")
+                        .HasDatabaseName("ix_held_jobs_tenant_kind_rank");
+
+                    b.ToTable("held_jobs", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Storage.Database.JobDependencyRow", b =>
                 {
                     b.Property<string>("JobId")
@@ -875,6 +906,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
+
+                    b.Property<int>("Deleted")
+                        .HasColumnType("integer")
+                        .HasColumnName("deleted");
 
                     b.Property<int>("Size")
                         .HasColumnType("integer")

@@ -771,6 +771,37 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.ToTable("files", (string)null);
                 });
 
+            modelBuilder.Entity("QueueMaaS.Storage.Database.HeldJobRow", b =>
+                {
+                    b.Property<string>("JobId")
+                        .HasMaxLength(128)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("job_id");
+
+                    b.Property<string>("Kind")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("TEXT")
+                        .HasColumnName("kind");
+
+                    b.Property<long>("Rank")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("rank");
+
+                    b.Property<string>("Tenant")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("tenant");
+
+                    b.HasKey("JobId")
+                        .HasName("pk_held_jobs");
+
+                    b.HasIndex("Tenant", "Kind", "Rank")
+                        .HasDatabaseName("ix_held_jobs_tenant_kind_rank");
+
+                    b.ToTable("held_jobs", (string)null);
+                });
+
             modelBuilder.Entity("QueueMaaS.Storage.Database.JobDependencyRow", b =>
                 {
                     b.Property<string>("JobId")
@@ -863,6 +894,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.Property<long>("CreatedAt")
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
+
+                    b.Property<int>("Deleted")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("deleted");
 
                     b.Property<int>("Size")
                         .HasColumnType("INTEGER")

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -18,7 +19,7 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         {
             ProblemException known => known.Problem,
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } => new Problem(ProblemCodes.TooLarge, "The body is larger than this route accepts."),
-            BadHttpRequestException bad => new Problem(ProblemCodes.InvalidRequest, bad.Message),
+            BadHttpRequestException bad => Unreadable(bad),
             _ when FullDisk.IsCauseOf(exception) => new Problem(ProblemCodes.StorageFull, "The service's storage is full. Nothing was accepted; its operator has to make room. Try again later."),
             _ when IsUnavailable(exception) => new Problem(ProblemCodes.Unavailable, "The database cannot be reached at the moment. Nothing was accepted; try again in a few seconds."),
             _ => new Problem(ProblemCodes.InternalError, $"Something went wrong on our side. The log has the cause under trace `{httpContext.TraceIdentifier}`."),
@@ -52,6 +53,23 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         details.Detail ??= sentence;
         details.Extensions["code"] = code;
     }
+
+    /// <summary>The framework names its own types where a parameter of the address cannot be read.</summary>
+    private static Problem Unreadable(BadHttpRequestException bad) => Parameter().Match(bad.Message) is { Success: true } match
+        ? Problem.Create(ProblemCodes.InvalidValue, $"`{match.Groups["name"].Value}` cannot be `{match.Groups["value"].Value}`: {Wanted(match.Groups["type"].Value)}.", ("path", match.Groups["name"].Value))
+        : new Problem(ProblemCodes.InvalidRequest, bad.Message);
+
+    private static string Wanted(string type) => type switch
+    {
+        _ when type.Contains("Date", StringComparison.Ordinal) => "it must be a time such as 2026-03-01T12:00:00Z",
+        _ when type.Contains("bool", StringComparison.OrdinalIgnoreCase) => "it must be true or false",
+        _ when type.Contains("double", StringComparison.OrdinalIgnoreCase) => "it must be a number",
+        _ when type.Contains("int", StringComparison.OrdinalIgnoreCase) || type.Contains("long", StringComparison.OrdinalIgnoreCase) => "it must be a whole number",
+        _ => "it has another form",
+    };
+
+    [GeneratedRegex("""^Failed to bind parameter "(?<type>\S+) (?<name>\w+)" from "(?<value>.*)"\.?$""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Parameter();
 
     private static ProblemDetails ToDetails(Problem problem, int status)
     {

@@ -21,10 +21,26 @@ internal sealed class CallerSubmissions(JobSubmitter submitter, AuditBook audit)
             return await submitter.SubmitAsync(submission, origin, cancellationToken);
         // Who may not ask for it is refused before there is anything to remember, as by the route.
         SubmissionScopes.Require(submission, caller.Scopes);
+        return await RememberedAsync(caller, [submission], () => submitter.SubmitAsync(submission, origin, cancellationToken));
+    }
+
+    public async Task SubmitGroupAsync(Caller caller, IReadOnlyList<JobSubmission> jobs, CancellationToken cancellationToken)
+    {
+        foreach (var job in jobs)
+            SubmissionScopes.Require(job, caller.Scopes);
+        await RememberedAsync(caller, [.. jobs.Where(job => job.Kind == JobKind.Promotion)], async () =>
+        {
+            await submitter.SubmitGroupAsync(jobs, new SubmissionOrigin(caller.Tenant) { Scopes = caller.Scopes }, cancellationToken);
+            return true;
+        });
+    }
+
+    private async Task<T> RememberedAsync<T>(Caller caller, JobSubmission[] promotions, Func<Task<T>> submit)
+    {
         var outcome = ProblemCodes.InternalError;
         try
         {
-            var accepted = await submitter.SubmitAsync(submission, origin, cancellationToken);
+            var accepted = await submit();
             outcome = "done";
             return accepted;
         }
@@ -35,7 +51,8 @@ internal sealed class CallerSubmissions(JobSubmitter submitter, AuditBook audit)
         }
         finally
         {
-            await audit.RememberAsync(caller.Tenant, caller.Name, "model.promotion.request", SubjectOf(submission.Input), outcome);
+            foreach (var promotion in promotions)
+                await audit.RememberAsync(caller.Tenant, caller.Name, "model.promotion.request", SubjectOf(promotion.Input), outcome);
         }
     }
 

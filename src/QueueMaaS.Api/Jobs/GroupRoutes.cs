@@ -22,7 +22,7 @@ internal static class GroupRoutes
     {
         var groups = routes.MapGroup("/v1/groups").WithTags("Jobs").WithScopes([AccessScopes.Read], [AccessScopes.Submit]);
         groups.MapPost("", SubmitAsync).Accepts<GroupSubmission>("application/json").Produces<JobGroup>(StatusCodes.Status202Accepted).WithSummary("Submit a group of jobs")
-            .WithDescription("Up to 1,000 jobs. When the last of them has ended, `group.completed` goes out once, on the bus and to webhook endpoints. A repeat with the same id is the same group: jobs need ids of their own for that, or get `GROUP.1`, `GROUP.2` …");
+            .WithDescription("Up to 1,000 jobs: all of them are accepted, or none. They may wait for each other (`after`). When the last of them has ended, `group.completed` goes out once, on the bus and to webhook endpoints. A repeat with the same id is the same group: jobs need ids of their own for that, or get `GROUP.1`, `GROUP.2` …");
         groups.MapGet("{id}", GetAsync).Produces<JobGroup>().WithSummary("Get a group with the states of its jobs");
     }
 
@@ -36,10 +36,7 @@ internal static class GroupRoutes
             throw new ProblemException(ProblemCodes.InvalidValue, $"`jobs` must have 1 to {MostJobs} jobs. A larger group is made by submitting jobs that name it in `group`.", ("path", "jobs"));
         var membership = new GroupMembership(submission.Id, submission.Jobs.Count);
         var named = submission.Jobs.Select((job, index) => job with { Id = job.Id ?? $"{submission.Id}.{index + 1}", Group = membership }).ToArray();
-        // All before any: what the caller may not do leaves no half of a group behind.
-        foreach (var job in named)
-            SubmissionScopes.Require(job, caller.Scopes);
-        await Task.WhenAll(named.Select(job => submissions.SubmitAsync(caller, job, idempotencyKey: null, cancellationToken)));
+        await submissions.SubmitGroupAsync(caller, named, cancellationToken);
         return Results.Accepted($"/v1/groups/{Uri.EscapeDataString(submission.Id)}", await store.FindGroupAsync(caller.Tenant, submission.Id, cancellationToken));
     }
 

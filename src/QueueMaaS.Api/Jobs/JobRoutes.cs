@@ -120,6 +120,8 @@ internal static class JobRoutes
         if (await store.DeleteAsync(caller.Tenant, [id], cancellationToken) == 0)
         {
             var job = await store.FindAsync(caller.Tenant, id, cancellationToken) ?? throw NotFound(id);
+            if (job.State.IsFinal())
+                throw new ProblemException(ProblemCodes.JobStateConflict, $"Other jobs wait for job `{id}` (`after`, or its output as their input). Delete it when they have started, or cancel them first.", ("state", job.State));
             throw new ProblemException(ProblemCodes.JobStateConflict, $"Job `{id}` is {job.State.ToString().ToLowerInvariant()}; only a job that has ended can be deleted. Cancel it first.", ("state", job.State));
         }
 

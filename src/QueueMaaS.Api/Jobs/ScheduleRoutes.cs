@@ -25,7 +25,7 @@ internal static class ScheduleRoutes
         schedules.MapDelete("{name}", DeleteAsync).Produces(StatusCodes.Status204NoContent).WithSummary("Delete a schedule").WithDescription("Jobs that it has made stay.");
     }
 
-    private static async Task<IResult> PutAsync(Caller caller, string name, HttpRequest request, IScheduleStore store, TimeProvider time, IOptions<JobOptions> options, CancellationToken cancellationToken)
+    private static async Task<IResult> PutAsync(Caller caller, string name, HttpRequest request, IScheduleStore store, JobSubmitter submitter, TimeProvider time, IOptions<JobOptions> options, CancellationToken cancellationToken)
     {
         if (!Identifiers.IsName(name))
             throw new ProblemException(ProblemCodes.InvalidValue, "A schedule's name is 1 to 64 of lower-case letters, digits and - _ .", ("path", "name"));
@@ -33,6 +33,16 @@ internal static class ScheduleRoutes
         var definition = SubmissionReader.ReadBody<ScheduleDefinition>(await Requests.ReadBodyAsync(request, limit, cancellationToken));
         if (definition.Job is { Id: not null } or { RunAt: not null } or { DelaySeconds: not null })
             throw new ProblemException(ProblemCodes.InvalidValue, "`job` of a schedule has no `id`, `runAt` and `delaySeconds`: the schedule gives it its id and its time.", ("path", "job"));
+        try
+        {
+            submitter.CheckFields(definition.Job);
+        }
+        catch (ProblemException exception)
+        {
+            // Told now, not in `lastError` at its first time.
+            throw new ProblemException(new Problem(exception.Problem.Code, $"The schedule's `job` could never be made: {exception.Problem.Message}", exception.Problem.Details), exception);
+        }
+
         // Its jobs are made later, when nobody calls: they may do what whoever made the schedule may.
         SubmissionScopes.Require(definition.Job, caller.Scopes);
         var now = time.GetUtcNow();
@@ -49,15 +59,18 @@ internal static class ScheduleRoutes
         schedule = schedule with { NextAt = CronTimes.After(schedule, now) };
         var isNew = await store.PutAsync(caller.Tenant, schedule, cancellationToken);
         var stored = await store.FindAsync(caller.Tenant, name, cancellationToken) ?? schedule;
-        return isNew ? Results.Created($"/v1/schedules/{name}", stored) : Results.Ok(stored);
+        return isNew ? Results.Created($"/v1/schedules/{name}", Show(stored)) : Results.Ok(Show(stored));
     }
 
-    private static Task<IReadOnlyList<Schedule>> ListAsync(Caller caller, IScheduleStore store, CancellationToken cancellationToken) => store.ListAsync(caller.Tenant, cancellationToken);
+    private static async Task<IReadOnlyList<Schedule>> ListAsync(Caller caller, IScheduleStore store, CancellationToken cancellationToken) => [.. (await store.ListAsync(caller.Tenant, cancellationToken)).Select(Show)];
 
-    private static async Task<Schedule> GetAsync(Caller caller, string name, IScheduleStore store, CancellationToken cancellationToken) => await store.FindAsync(caller.Tenant, name, cancellationToken) ?? throw NotFound(name);
+    private static async Task<Schedule> GetAsync(Caller caller, string name, IScheduleStore store, CancellationToken cancellationToken) => Show(await store.FindAsync(caller.Tenant, name, cancellationToken) ?? throw NotFound(name));
 
     private static async Task<IResult> DeleteAsync(Caller caller, string name, IScheduleStore store, CancellationToken cancellationToken) =>
         await store.DeleteAsync(caller.Tenant, name, cancellationToken) ? Results.NoContent() : throw NotFound(name);
+
+    /// <summary>Whoever may read schedules may not sign webhooks.</summary>
+    private static Schedule Show(Schedule schedule) => schedule.Job.Webhook is { Secret: not null } webhook ? schedule with { Job = schedule.Job with { Webhook = webhook with { Secret = null } } } : schedule;
 
     private static ProblemException NotFound(string name) => new(ProblemCodes.ScheduleNotFound, $"There is no schedule `{name}`.", ("name", name));
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Life;
@@ -8,7 +9,7 @@ using QueueMaaS.Jobs.Submission;
 namespace QueueMaaS.Jobs.DeadLetters;
 
 /// <summary>Shows and replays dead letters of both kinds.</summary>
-public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore messages, JobSubmitter submitter, IOptions<JobOptions> options)
+public sealed partial class DeadLetterOffice(IJobStore jobs, IUnprocessableStore messages, JobSubmitter submitter, IOptions<JobOptions> options)
 {
     private const int MostReplayed = 1000;
     private const int PageSize = 200;
@@ -43,6 +44,8 @@ public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore message
     /// <summary>Replays all that fit, oldest page by page; what cannot be replayed is told and skipped.</summary>
     public async Task<ReplayResult> ReplayAsync(string tenant, ReplayFilter filter, string by, IReadOnlyCollection<string>? scopes, CancellationToken cancellationToken)
     {
+        if (filter.Limit is < 1 or > MostReplayed)
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`limit` must be a whole number from 1 to {MostReplayed}.", ("path", "limit"));
         var most = Math.Min(filter.Limit ?? MostReplayed, MostReplayed);
         var ids = filter.Type == DeadLetterType.Unprocessable ? await MessagesAsync(tenant, filter, most, cancellationToken) : await JobsAsync(tenant, filter, most, cancellationToken);
         var replayed = new List<string>();
@@ -89,12 +92,16 @@ public sealed class DeadLetterOffice(IJobStore jobs, IUnprocessableStore message
             At = message.ReceivedAt,
             Code = message.Code,
             Reason = message.Reason,
-            Body = text,
+            Body = text is null ? null : Secrets().Replace(text, "whsec_***"),
             BodyBase64 = whole && text is null ? Convert.ToBase64String(message.Body) : null,
             Headers = whole ? message.Headers : null,
             ReplayedAs = message.ReplayedAs,
         };
     }
+
+    /// <summary>Secrets of webhooks (Standard Webhooks). Whoever may read dead letters may not sign; the message is kept, and replayed, with its own.</summary>
+    [GeneratedRegex("whsec_[A-Za-z0-9+/=_-]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Secrets();
 
     public static ProblemException NotFound(string id) => new(ProblemCodes.DeadLetterNotFound, $"There is no dead letter `{id}`.", ("id", id));
 

@@ -72,7 +72,7 @@ public sealed partial class Dispatcher(
 
     private void OnChange(JobChange change)
     {
-        if (change.State != JobState.Queued)
+        if (change.TakesPointer)
             Leave(change.Id);
     }
 

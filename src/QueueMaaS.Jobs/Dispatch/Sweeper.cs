@@ -49,6 +49,7 @@ public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, D
 
         foreach (var pointer in count.Queued)
             dispatch.Add(pointer);
+        await store.FillPlacesAsync(cancellationToken);
         var window = await store.WindowAsync(_from, WindowSize, cancellationToken);
         _from = window.Until ?? DateTimeOffset.UnixEpoch;
         for (var groups = 0; groups < MostGroups; groups++)

@@ -11,6 +11,11 @@ public interface IJobStore : IJobEvents
     /// <summary>Inserts a group of new jobs, marked as dispatched: the caller dispatches what is queued. A job whose id, idempotency key or unique key is known comes back as the stored one.</summary>
     Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken);
 
+    /// <summary>Inserts jobs that belong together, in one transaction: all of them or none. Those that are known come back as the stored ones.</summary>
+    /// <returns>One outcome for each, in an order in which each stands behind those that it waits for.</returns>
+    /// <exception cref="ProblemException">One of them clashes with a known job, waits for one that is not there or that waits for it, or finds no room in its group.</exception>
+    Task<IReadOnlyList<AcceptOutcome>> AcceptTogetherAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken);
+
     Task<JobRecord?> FindAsync(string tenant, string id, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<JobRecord>> ListAsync(JobQuery query, CancellationToken cancellationToken);
@@ -58,7 +63,7 @@ public interface IJobStore : IJobEvents
     /// <summary>Puts a failed job back in the queue, with its failed children, with their attempts counted from zero; null if unknown.</summary>
     Task<JobRecord?> RequeueAsync(string tenant, string id, string by, CancellationToken cancellationToken);
 
-    /// <summary>Deletes ended jobs with their children, events and deliveries; answers how many of them there were. Jobs that have not ended stay.</summary>
+    /// <summary>Deletes ended jobs with their children, events and deliveries; answers how many of them there were. Jobs that have not ended stay, and those that others wait for.</summary>
     Task<int> DeleteAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken);
 
     /// <summary>Deletes up to <paramref name="limit"/> ended jobs of this state that ended before a moment; answers how many it found.</summary>
@@ -72,6 +77,9 @@ public interface IJobStore : IJobEvents
 
     /// <summary>Does again what a process that died may have left undone after a job's end: jobs that waited for it, groups it was the last of.</summary>
     Task FollowUpAsync(CancellationToken cancellationToken);
+
+    /// <summary>Dispatches jobs that wait for a place among those that their tenant may run, as far as there are places: after an end that no process followed up, or another setting.</summary>
+    Task FillPlacesAsync(CancellationToken cancellationToken);
 
     /// <summary>The times at which about <paramref name="size"/> queued jobs became due, from one on: so that looking through all that wait is done in steps of one size, however many there are.</summary>
     Task<DueWindow> WindowAsync(DateTimeOffset from, int size, CancellationToken cancellationToken);

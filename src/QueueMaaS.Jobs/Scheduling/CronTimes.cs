@@ -55,7 +55,7 @@ public static class CronTimes
         IEnumerable<DateTimeOffset> runs = schedule.Missed switch
         {
             MissedRuns.All => latest,
-            MissedRuns.Skip => latest.Where(moment => now - moment <= Grace),
+            MissedRuns.Skip => latest.TakeLast(1).Where(moment => now - moment <= Grace),
             _ => latest.TakeLast(1),
         };
         return ([.. runs], next);

@@ -13,22 +13,25 @@ public sealed class Admission(TenantLimits limits, IJobStore store, TimeProvider
     private readonly ConcurrentDictionary<string, Bucket> _buckets = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, Waiting> _waiting = new(StringComparer.Ordinal);
 
+    /// <param name="tenant">Who submits.</param>
+    /// <param name="count">How many jobs at once. Where they are more than may come at once, they may come when nothing else did, and what comes after them waits the longer.</param>
+    /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="ProblemException"><c>rate_limited</c> or <c>quota_exceeded</c>, with how long to wait in <c>details.retryAfterSeconds</c>.</exception>
-    public async Task CheckAsync(string tenant, CancellationToken cancellationToken)
+    public async Task CheckAsync(string tenant, int count, CancellationToken cancellationToken)
     {
         var options = limits.Of(tenant);
         if (options.SubmissionsPerSecond is { } rate)
         {
-            var wait = _buckets.GetOrAdd(tenant, _ => new Bucket(options.Burst ?? Math.Max(1, rate), time.GetTimestamp())).Take(rate, options.Burst ?? Math.Max(1, rate), time);
+            var wait = _buckets.GetOrAdd(tenant, _ => new Bucket(options.Burst ?? Math.Max(1, rate), time.GetTimestamp())).Take(count, rate, options.Burst ?? Math.Max(1, rate), time);
             if (wait > TimeSpan.Zero)
                 throw Refused(ProblemCodes.RateLimited, $"Tenant `{tenant}` may submit {rate:0.##} jobs a second. Try again in {Seconds(wait)} s.", Seconds(wait));
         }
 
-        if (options.MaxWaiting is { } most && await CountAsync(tenant, most, cancellationToken) > most)
-            throw Refused(ProblemCodes.QuotaExceeded, $"Tenant `{tenant}` has {most} jobs waiting, as many as it may. Try again when some have been done.", 5);
+        if (options.MaxWaiting is { } most && await CountAsync(tenant, count, most, cancellationToken) > most)
+            throw Refused(ProblemCodes.QuotaExceeded, count > most ? $"Tenant `{tenant}` may have {most} jobs waiting; {count} at once are more than that. Submit fewer." : $"Tenant `{tenant}` has {most} jobs waiting, as many as it may, or nearly so. Try again when some have been done.", 5);
     }
 
-    private async Task<int> CountAsync(string tenant, int most, CancellationToken cancellationToken)
+    private async Task<int> CountAsync(string tenant, int count, int most, CancellationToken cancellationToken)
     {
         var waiting = _waiting.GetOrAdd(tenant, _ => new Waiting());
         if (waiting.CountedAt == 0 || time.GetElapsedTime(waiting.CountedAt) > Fresh)
@@ -37,7 +40,7 @@ public sealed class Admission(TenantLimits limits, IJobStore store, TimeProvider
             Interlocked.Exchange(ref waiting.Count, await store.CountWaitingAsync(tenant, most + 1, cancellationToken));
         }
 
-        return Interlocked.Increment(ref waiting.Count);
+        return Interlocked.Add(ref waiting.Count, count);
     }
 
     private static int Seconds(TimeSpan wait) => (int)Math.Ceiling(wait.TotalSeconds);
@@ -59,15 +62,16 @@ public sealed class Admission(TenantLimits limits, IJobStore store, TimeProvider
         private long _at = at;
 
         /// <summary>Zero where a token was there, else how long it takes until one is.</summary>
-        public TimeSpan Take(double rate, double burst, TimeProvider time)
+        public TimeSpan Take(int count, double rate, double burst, TimeProvider time)
         {
             lock (_lock)
             {
                 _tokens = Math.Min(burst, _tokens + (time.GetElapsedTime(_at).TotalSeconds * rate));
                 _at = time.GetTimestamp();
-                if (_tokens < 1)
-                    return TimeSpan.FromSeconds((1 - _tokens) / rate);
-                _tokens--;
+                var needed = Math.Min(count, burst);
+                if (_tokens < needed)
+                    return TimeSpan.FromSeconds((needed - _tokens) / rate);
+                _tokens -= count;
                 return TimeSpan.Zero;
             }
         }

@@ -19,6 +19,7 @@ public sealed class JobSubmitter : IAsyncDisposable
 
     private readonly Dictionary<JobKind, ISubmissionCheck> _checks;
     private readonly IWebhookTargetPolicy _webhookTargets;
+    private readonly IJobStore _store;
     private readonly DispatchInbox _dispatch;
     private readonly Admission _admission;
     private readonly JobRecords _records;
@@ -31,6 +32,7 @@ public sealed class JobSubmitter : IAsyncDisposable
     {
         _checks = checks.ToDictionary(check => check.Kind);
         _webhookTargets = webhookTargets;
+        _store = store;
         _dispatch = dispatch;
         _admission = admission;
         ArgumentNullException.ThrowIfNull(options);
@@ -49,35 +51,92 @@ public sealed class JobSubmitter : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(origin);
         SubmissionScopes.Require(submission, origin.Scopes);
-        await _admission.CheckAsync(origin.Tenant, cancellationToken);
+        await _admission.CheckAsync(origin.Tenant, 1, cancellationToken);
         var record = await CheckAsync(submission, origin, cancellationToken);
         var outcome = await _accept.AddAsync(record, cancellationToken);
         if (outcome.Kind == AcceptKind.Conflict)
+            throw Conflict(record.Id, outcome.Job, origin.Tenant);
+        Dispatch(outcome);
+        return outcome;
+    }
+
+    /// <summary>Accepts the jobs of a group: all of them or none.</summary>
+    /// <param name="submissions">The jobs.</param>
+    /// <param name="origin">Whose they are, and where they come from.</param>
+    /// <param name="cancellationToken">Gives up waiting; the jobs may still be accepted.</param>
+    /// <exception cref="ProblemException">One of them is at fault; the problem says which. Or together they are beyond the tenant's limits.</exception>
+    public async Task SubmitGroupAsync(IReadOnlyList<JobSubmission> submissions, SubmissionOrigin origin, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(submissions);
+        ArgumentNullException.ThrowIfNull(origin);
+        var records = new List<JobRecord>(submissions.Count);
+        for (var i = 0; i < submissions.Count; i++)
         {
-            throw new ProblemException(
-                ProblemCodes.IdempotencyConflict,
-                $"Job `{outcome.Job.Id}` was submitted before under this id or idempotency key with another body. Use a new id or key for a new job.",
-                ("jobId", outcome.Job.Id));
+            try
+            {
+                SubmissionScopes.Require(submissions[i], origin.Scopes);
+                records.Add(await CheckAsync(submissions[i], origin, cancellationToken));
+            }
+            catch (ProblemException exception)
+            {
+                throw OfMember(exception, i, submissions[i].Id);
+            }
         }
 
-        if (outcome.Kind == AcceptKind.New)
-            Execution.JobTelemetry.RecordAccepted(outcome.Job.Kind);
-        if (outcome.Kind == AcceptKind.New && outcome.Job.State == JobState.Queued)
+        if (records.GroupBy(record => record.Id, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new ProblemException(ProblemCodes.InvalidValue, $"Two jobs of the group have the id `{twice.Key}`. Give each an id of its own, or leave it out.", ("path", "jobs"));
+        await _admission.CheckAsync(origin.Tenant, records.Count, cancellationToken);
+        foreach (var outcome in await _store.AcceptTogetherAsync(records, cancellationToken))
+        {
+            if (outcome.Kind == AcceptKind.Conflict)
+                throw Conflict(outcome.Job.Id, outcome.Job, origin.Tenant);
+            Dispatch(outcome);
+        }
+    }
+
+    private void Dispatch(AcceptOutcome outcome)
+    {
+        if (outcome.Kind != AcceptKind.New)
+            return;
+        Execution.JobTelemetry.RecordAccepted(outcome.Job.Kind);
+        if (outcome.Job.State == JobState.Queued)
             _dispatch.Add(JobPointer.To(outcome.Job));
-        return outcome;
+    }
+
+    /// <summary>The same problem, with the job that has it.</summary>
+    private static ProblemException OfMember(ProblemException exception, int index, string? id)
+    {
+        var details = new Dictionary<string, JsonElement>(exception.Problem.Details ?? new Dictionary<string, JsonElement>(), StringComparer.Ordinal);
+        var path = details.TryGetValue("path", out var inner) && inner.ValueKind == JsonValueKind.String ? $"jobs[{index}].{inner.GetString()}" : $"jobs[{index}]";
+        details["path"] = JsonSerializer.SerializeToElement(path);
+        details["index"] = JsonSerializer.SerializeToElement(index);
+        return new(new Problem(exception.Problem.Code, $"Job {index + 1} of the group{(id is null ? "" : $" (`{id}`)")}: {exception.Problem.Message} No job of the group was accepted.", details), exception) { IsTransient = exception.IsTransient };
+    }
+
+    /// <summary>Ids are everybody's; what another tenant has under one is not told.</summary>
+    private static ProblemException Conflict(string id, JobRecord met, string tenant) => met.Tenant != tenant
+        ? new(ProblemCodes.IdempotencyConflict, $"The id `{id}` is taken. Use another, or leave it out: the service makes ids that are free.", ("jobId", id))
+        : new(ProblemCodes.IdempotencyConflict, $"Job `{met.Id}` was submitted before under this id or idempotency key with another body. Use a new id or key for a new job.", ("jobId", met.Id));
+
+    /// <summary>Refuses a submission that could never be accepted, whatever is there when it comes: its own fields are looked at, not its input.</summary>
+    /// <exception cref="ProblemException">A field is outside its range.</exception>
+    public void CheckFields(JobSubmission submission, string? idempotencyKey = null)
+    {
+        ArgumentNullException.ThrowIfNull(submission);
+        SubmissionLimits.Check(submission, idempotencyKey);
+        if (!_checks.ContainsKey(submission.Kind))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training`, `batch`, `sweep`, `evaluation`, `promotion` or `baseline`.", ("path", "kind"));
+        if (submission.Webhook is { } webhook)
+            _webhookTargets.Check(webhook);
     }
 
     private async Task<JobRecord> CheckAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
     {
-        SubmissionLimits.Check(submission, origin.IdempotencyKey);
-        if (!_checks.TryGetValue(submission.Kind, out var check))
-            throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of kind `{submission.Kind.ToString().ToLowerInvariant()}` are made by the service itself. Submit `inference`, `training`, `batch`, `sweep`, `evaluation`, `promotion` or `baseline`.", ("path", "kind"));
-        if (submission.Webhook is { } webhook)
-            _webhookTargets.Check(webhook);
+        CheckFields(submission, origin.IdempotencyKey);
         var references = OutputReferences.Find(submission.Input);
         // What an input with references will be is known only when the other jobs are done; the worker checks it then.
         var model = references.Count == 0
-            ? await check.CheckAsync(origin.Tenant, submission.Input, cancellationToken)
+            ? await _checks[submission.Kind].CheckAsync(origin.Tenant, submission.Input, cancellationToken)
             : submission.Input.TryGetProperty("model", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString() : null;
         return _records.Make(submission, origin, model, references);
     }

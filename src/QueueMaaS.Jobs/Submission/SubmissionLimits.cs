@@ -72,6 +72,8 @@ internal static class SubmissionLimits
             throw Invalid("after", "at most 64 ids of jobs");
         if (submission.Id is { } own && submission.After?.Contains(own) == true)
             throw Invalid("after", "ids of other jobs than itself");
+        if (submission is { Group: not null, Unique: not null })
+            throw Invalid("unique", "left out where `group` is given: a job that is not made, because an equal one is there, would be missing in its group");
         if (submission.Group is { } group && (!Identifiers.IsJobId(group.Id) || group.Size is < 1 or > 100_000))
             throw Invalid("group", "an `id` of the same form as a job's and a `size` from 1 to 100000");
     }

@@ -28,7 +28,7 @@ public sealed class TenantOptions
     [Range(1, int.MaxValue)]
     public int? MaxRunning { get; set; }
 
-    /// <summary>Submissions a second, over a longer time, that each process of the service takes; beyond it they are refused with <c>rate_limited</c> (429) over HTTP and wait on the bus. Default: no limit.</summary>
+    /// <summary>Submissions a second, over a longer time, that each process of the service takes; beyond it they are refused with <c>rate_limited</c> (429); a message on the bus is put aside as unprocessable, to be replayed. Default: no limit.</summary>
     [Range(0.01, 1_000_000)]
     public double? SubmissionsPerSecond { get; set; }
 

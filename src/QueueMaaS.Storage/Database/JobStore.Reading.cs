@@ -74,17 +74,4 @@ public sealed partial class JobStore
         context => context.Jobs.Where(job => job.Tenant == tenant && job.Kind != JobKind.Chunk && (job.State == JobState.Scheduled || job.State == JobState.Queued || job.State == JobState.Retrying))
             .Take(most).CountAsync(cancellationToken),
         cancellationToken);
-
-    public Task<JobGroup?> FindGroupAsync(string tenant, string id, CancellationToken cancellationToken) => _database.ReadAsync(async context =>
-    {
-        var group = await context.Groups.SingleOrDefaultAsync(row => row.Tenant == tenant && row.Id == id, cancellationToken);
-        return group is null ? null : Show(group, await CountGroupAsync(context, tenant, id, cancellationToken));
-    }, cancellationToken);
-
-    private static async Task<Dictionary<JobState, int>> CountGroupAsync(QueueMaaSDbContext context, string tenant, string id, CancellationToken cancellationToken) =>
-        await context.Jobs.Where(job => job.Tenant == tenant && job.GroupId == id).GroupBy(job => job.State).Select(states => new { states.Key, Count = states.Count() })
-            .ToDictionaryAsync(states => states.Key, states => states.Count, cancellationToken);
-
-    private static JobGroup Show(JobGroupRow group, Dictionary<JobState, int> counts) =>
-        new() { Id = group.Id, Size = group.Size, Counts = counts, CreatedAt = group.CreatedAt, CompletedAt = group.CompletedAt };
 }

@@ -7,7 +7,7 @@ using QueueMaaS.Storage.Database.Pipeline;
 
 namespace QueueMaaS.Storage.Database;
 
-/// <summary>Jobs that wait for others, and groups of jobs.</summary>
+/// <summary>Jobs that wait for others.</summary>
 public sealed partial class JobStore
 {
     private const int FollowLimit = 500;
@@ -17,7 +17,7 @@ public sealed partial class JobStore
         var (parents, groups) = await _database.ReadAsync(async context => (
             await context.Dependencies.Where(row => context.Jobs.Any(job => job.Id == row.DependsOn && Final.Contains(job.State)) || !context.Jobs.Any(job => job.Id == row.DependsOn))
                 .Select(row => row.DependsOn).Distinct().Take(FollowLimit).ToListAsync(cancellationToken),
-            await context.Groups.Where(group => group.CompletedAt == null && context.Jobs.Count(job => job.Tenant == group.Tenant && job.GroupId == group.Id && Final.Contains(job.State)) >= group.Size)
+            await context.Groups.Where(group => group.CompletedAt == null && context.Jobs.Count(job => job.Tenant == group.Tenant && job.GroupId == group.Id && Final.Contains(job.State)) + group.Deleted >= group.Size)
                 .Take(FollowLimit).ToListAsync(cancellationToken)), cancellationToken);
         if (parents.Count > 0)
             await ReleaseAsync(parents, cancellationToken);
@@ -25,11 +25,17 @@ public sealed partial class JobStore
             await CompleteGroupAsync(group.Tenant, group.Id, cancellationToken);
     }
 
+    public async Task<IReadOnlyList<AcceptOutcome>> AcceptTogetherAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken)
+    {
+        var outcomes = await AcceptRelatedAsync(InTheirOrder(jobs), areOne: true, cancellationToken);
+        await TellAsync([.. outcomes.Where(outcome => outcome.Kind == AcceptKind.New).Select(outcome => outcome.Job)]);
+        return outcomes;
+    }
+
     /// <summary>Accepts jobs of which some wait for others or belong to groups.</summary>
-    private Task<IReadOnlyList<AcceptOutcome>> AcceptRelatedAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken) => _database.WriteAsync<IReadOnlyList<AcceptOutcome>>(async context =>
+    private Task<IReadOnlyList<AcceptOutcome>> AcceptRelatedAsync(IReadOnlyList<JobRecord> jobs, bool areOne, CancellationToken cancellationToken) => _database.WriteAsync<IReadOnlyList<AcceptOutcome>>(async context =>
     {
         var changes = await JobChanges.BeginAsync(context, _time, cancellationToken);
-        await JoinGroupsAsync(context, jobs, changes.Now, cancellationToken);
         var after = jobs.SelectMany(job => job.GetRules().After ?? []).Distinct(StringComparer.Ordinal).ToArray();
         // Locked, so that none of them ends between our look at it and our commit.
         await RowLocks.TakeAsync(context, after, waits: true, cancellationToken);
@@ -40,18 +46,47 @@ public sealed partial class JobStore
         {
             if (known.Judge(job, again: false) is { } met)
             {
+                // Nothing that was added before it is kept.
+                if (areOne && met.Kind == AcceptKind.Conflict)
+                {
+                    context.ChangeTracker.Clear();
+                    return [met];
+                }
+
                 outcomes.Add(met);
                 continue;
             }
 
-            Await(context, job, parents);
-            changes.Add(job);
-            known.Add(job);
-            outcomes.Add(new AcceptOutcome(job, AcceptKind.New));
+            // What a repeat of this transaction adds is another row: the caller's own stays as it was.
+            var row = job.Copy();
+            Await(context, row, parents);
+            changes.Add(row);
+            known.Add(row);
+            parents[row.Id] = row;
+            outcomes.Add(new AcceptOutcome(row, AcceptKind.New));
         }
 
+        await JoinGroupsAsync(context, [.. outcomes.Where(outcome => outcome.Kind == AcceptKind.New).Select(outcome => outcome.Job)], changes.Now, cancellationToken);
         return outcomes;
     }, cancellationToken);
+
+    /// <summary>Jobs in an order in which each stands behind those that it waits for.</summary>
+    private static List<JobRecord> InTheirOrder(IReadOnlyList<JobRecord> jobs)
+    {
+        var waiting = jobs.ToDictionary(job => job.Id, StringComparer.Ordinal);
+        var ordered = new List<JobRecord>(jobs.Count);
+        while (waiting.Count > 0)
+        {
+            var ready = jobs.Where(job => waiting.ContainsKey(job.Id) && !(job.GetRules().After ?? []).Any(waiting.ContainsKey)).ToArray();
+            if (ready.Length == 0)
+                throw new ProblemException(ProblemCodes.InvalidValue, $"Jobs of the group wait for each other in a circle: {string.Join(", ", waiting.Keys.Take(8).Select(id => $"`{id}`"))}. None of them could ever start.", ("path", "jobs"));
+            foreach (var job in ready)
+                waiting.Remove(job.Id);
+            ordered.AddRange(ready);
+        }
+
+        return ordered;
+    }
 
     /// <summary>Lets a new job wait for those before it that have not ended; one that is ready takes their outputs now.</summary>
     private static void Await(QueueMaaSDbContext context, JobRecord job, Dictionary<string, JobRecord> parents)
@@ -83,19 +118,6 @@ public sealed partial class JobStore
 
         job.State = JobState.Scheduled;
         job.DueAt = JobRecord.Blocked;
-    }
-
-    private static async Task JoinGroupsAsync(QueueMaaSDbContext context, IReadOnlyList<JobRecord> jobs, DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        foreach (var members in jobs.Where(job => job.GroupId is not null).GroupBy(job => (job.Tenant, Id: job.GroupId!)))
-        {
-            var size = members.First().GetRules().GroupSize ?? 1;
-            var group = await context.Groups.SingleOrDefaultAsync(row => row.Tenant == members.Key.Tenant && row.Id == members.Key.Id, cancellationToken);
-            if (group is null)
-                context.Groups.Add(new JobGroupRow { Tenant = members.Key.Tenant, Id = members.Key.Id, Size = size, CreatedAt = now });
-            if (members.FirstOrDefault(job => job.GetRules().GroupSize != (group?.Size ?? size)) is { } other)
-                throw new ProblemException(ProblemCodes.InvalidValue, $"Group `{members.Key.Id}` has {group?.Size ?? size} jobs in all, but job `{other.Id}` says {other.GetRules().GroupSize}. Name the same `group.size` in all of them.", ("path", "group.size"));
-        }
     }
 
     /// <summary>Does what follows from jobs that have ended. What fails here is done by the sweeper.</summary>
@@ -171,33 +193,5 @@ public sealed partial class JobStore
             job.DueAt = job.RunAt.Value;
         else
             changes.To(job, JobState.Queued, "sweeper", "the jobs before it have succeeded");
-    }
-
-    /// <summary>Closes a group whose last job has ended: one event and one webhook for each endpoint that wants it.</summary>
-    private async Task CompleteGroupAsync(string tenant, string id, CancellationToken cancellationToken)
-    {
-        var now = _time.GetUtcNow();
-        await _database.WriteAsync(async context =>
-        {
-            var group = await context.Groups.AsNoTracking().SingleOrDefaultAsync(row => row.Tenant == tenant && row.Id == id && row.CompletedAt == null, cancellationToken);
-            if (group is null || await context.Jobs.AnyAsync(job => job.Tenant == tenant && job.GroupId == id && !Final.Contains(job.State), cancellationToken))
-                return 0;
-            var counts = await CountGroupAsync(context, tenant, id, cancellationToken);
-            // Of several that see the last end at the same time one closes the group.
-            if (counts.Values.Sum() < group.Size
-                || await context.Groups.Where(row => row.Tenant == tenant && row.Id == id && row.CompletedAt == null).ExecuteUpdateAsync(set => set.SetProperty(row => row.CompletedAt, now), cancellationToken) == 0)
-                return 0;
-            group.CompletedAt = now;
-            var data = Json.Write(Show(group, counts));
-            context.Events.Add(new JobEventRow { JobId = $"group:{id}", Sequence = now.UtcTicks, Type = WebhookTypes.GroupCompleted, At = now, Attempt = 0, By = "service", Data = data });
-            foreach (var endpoint in await context.Endpoints.AsNoTracking().Where(row => row.Tenant == tenant && row.DisabledAt == null).ToListAsync(cancellationToken))
-            {
-                if (endpoint.Wants(WebhookTypes.GroupCompleted, kind: null))
-                    context.Deliveries.Add(EndpointDeliveries.About(endpoint, WebhookTypes.GroupCompleted, $"group:{id}", data, now));
-            }
-
-            return 1;
-        }, cancellationToken);
-        await _signals.PublishAsync([new JobChange($"group:{id}", JobState.Succeeded, now.UtcTicks)], cancellationToken);
     }
 }

@@ -58,15 +58,15 @@ public sealed partial class JobStore
 
     public Task<int> DeleteAsync(string tenant, IReadOnlyList<string> ids, CancellationToken cancellationToken) => _database.WriteAsync(async context =>
     {
-        var found = await context.Jobs.Where(job => job.Tenant == tenant && ids.Contains(job.Id) && Final.Contains(job.State)).Select(job => job.Id).ToListAsync(cancellationToken);
+        var found = await context.Jobs.Where(job => job.Tenant == tenant && ids.Contains(job.Id) && Final.Contains(job.State) && !context.Dependencies.Any(row => row.DependsOn == job.Id)).Select(job => job.Id).ToListAsync(cancellationToken);
         return await DeleteAsync(context, found, cancellationToken);
     }, cancellationToken);
 
     public Task<int> DeleteOldAsync(JobState state, DateTimeOffset endedBefore, int limit, CancellationToken cancellationToken) => _database.WriteAsync(async context =>
     {
-        // No job ends before it was accepted, and the index is on that moment. A batch job's chunks go with it.
+        // What another job waits for, perhaps with this one's output as its input, stays until that has started. No job ends before it was accepted, and the index is on that moment. A batch job's chunks go with it.
         var found = await context.Jobs
-            .Where(job => job.CreatedAt < endedBefore && job.State == state && job.FinishedAt < endedBefore && job.ParentId == null)
+            .Where(job => job.CreatedAt < endedBefore && job.State == state && job.FinishedAt < endedBefore && job.ParentId == null && !context.Dependencies.Any(row => row.DependsOn == job.Id))
             .Take(limit).Select(job => job.Id).ToListAsync(cancellationToken);
         return await DeleteAsync(context, found, cancellationToken);
     }, cancellationToken);
@@ -81,7 +81,9 @@ public sealed partial class JobStore
         await context.Deliveries.Where(delivery => family.Contains(delivery.JobId)).ExecuteDeleteAsync(cancellationToken);
         await context.Events.Where(row => family.Contains(row.JobId)).ExecuteDeleteAsync(cancellationToken);
         await context.Dependencies.Where(row => family.Contains(row.JobId)).ExecuteDeleteAsync(cancellationToken);
+        var ofGroups = await context.Jobs.Where(job => family.Contains(job.Id) && job.GroupId != null).Select(job => new { job.Tenant, job.GroupId }).ToListAsync(cancellationToken);
         await context.Jobs.Where(job => family.Contains(job.Id)).ExecuteDeleteAsync(cancellationToken);
+        await LeaveGroupsAsync(context, ofGroups.Select(job => (job.Tenant, job.GroupId!)), cancellationToken);
         return ids.Count;
     }
 
@@ -95,6 +97,7 @@ public sealed partial class JobStore
             return await write(context, changes);
         }, cancellationToken);
         await TellAsync(changes!.Changed);
+        await FillPlacesOfAsync(changes.Changed);
         foreach (var job in changes.Changed.Where(job => job.State == JobState.Queued && job.DispatchedAt is not null))
             _dispatch.Add(JobPointer.To(job));
         await FollowAsync(changes.Changed);

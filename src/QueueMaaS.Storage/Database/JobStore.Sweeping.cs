@@ -94,7 +94,7 @@ public sealed partial class JobStore : IQueueControl
         var oldest = new List<JobRecord>();
         for (var priority = 0; priority <= 9; priority++)
         {
-            if (await context.Jobs.Where(job => job.State == JobState.Queued && job.Kind == kind && job.Priority == priority && !context.Pauses.Any(pause => pause.Kind == kind))
+            if (await context.Jobs.Where(job => job.State == JobState.Queued && job.Kind == kind && job.Priority == priority && !context.Pauses.Any(pause => pause.Kind == kind) && !context.Held.Any(row => row.JobId == job.Id))
                 .OrderBy(job => job.DueAt).FirstOrDefaultAsync(cancellationToken) is { } job)
                 oldest.Add(job);
         }
@@ -129,7 +129,7 @@ public sealed partial class JobStore : IQueueControl
     {
         var accepted = now - grace;
         var (first, second, third, later) = (now - repeatAfter, now - (2 * repeatAfter), now - (4 * repeatAfter), now - (8 * repeatAfter));
-        return context.Jobs.Where(job => job.State == JobState.Queued && !context.Pauses.Any(pause => pause.Kind == job.Kind)
+        return context.Jobs.Where(job => job.State == JobState.Queued && !context.Pauses.Any(pause => pause.Kind == job.Kind) && !context.Held.Any(row => row.JobId == job.Id)
             && ((job.DispatchedAt == null && job.DueAt < accepted)
                 || (job.Dispatches == 0 && job.DispatchedAt < first)
                 || (job.Dispatches == 1 && job.DispatchedAt < second)

@@ -4,6 +4,7 @@ using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Dispatch;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
+using QueueMaaS.Jobs.Tenants;
 using QueueMaaS.Storage.Database.Pipeline;
 
 namespace QueueMaaS.Storage.Database;
@@ -16,16 +17,18 @@ public sealed partial class JobStore : IJobStore
     private readonly DispatchInbox _dispatch;
     private readonly IJobSignals _signals;
     private readonly IJobCache _cache;
+    private readonly TenantLimits _limits;
     private readonly TimeProvider _time;
     private readonly ILogger<JobStore> _logger;
 
-    internal JobStore(DatabaseSession database, IJobPipeline pipeline, DispatchInbox dispatch, IJobSignals signals, IJobCache cache, TimeProvider time, ILogger<JobStore> logger)
+    internal JobStore(DatabaseSession database, IJobPipeline pipeline, DispatchInbox dispatch, IJobSignals signals, IJobCache cache, TenantLimits limits, TimeProvider time, ILogger<JobStore> logger)
     {
         _database = database;
         _pipeline = pipeline;
         _dispatch = dispatch;
         _signals = signals;
         _cache = cache;
+        _limits = limits;
         _time = time;
         _logger = logger;
     }
@@ -33,7 +36,7 @@ public sealed partial class JobStore : IJobStore
     public async Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken)
     {
         var outcomes = jobs.Any(job => job.Rules is not null || job.GroupId is not null)
-            ? await AcceptRelatedAsync(jobs, cancellationToken)
+            ? await AcceptRelatedAsync(jobs, areOne: false, cancellationToken)
             : await _pipeline.AcceptAsync(jobs, cancellationToken);
         await TellAsync([.. outcomes.Where(outcome => outcome.Kind == AcceptKind.New).Select(outcome => outcome.Job)]);
         return outcomes;
@@ -43,6 +46,8 @@ public sealed partial class JobStore : IJobStore
     {
         var claimed = await _pipeline.ClaimAsync(ids, worker, lease, cancellationToken);
         await TellAsync(claimed);
+        if (claimed.Count < ids.Count)
+            await SignalAsync([.. ids.Except(claimed.Select(job => job.Id), StringComparer.Ordinal).Select(JobChange.PointerTaken)]);
         return claimed;
     }
 
@@ -53,6 +58,7 @@ public sealed partial class JobStore : IJobStore
         var ended = await _pipeline.CompleteAsync(ends, cancellationToken);
         var taken = ends.Select(end => ended.ContainsKey(end.Claim)).ToArray();
         await TellAsync([.. ends.Where(end => ended.ContainsKey(end.Claim)).Select(end => Now(end, ended[end.Claim]))]);
+        await FillPlacesOfAsync(ended.Values);
         await FollowAsync([.. ended.Values]);
         return taken;
     }
@@ -79,11 +85,24 @@ public sealed partial class JobStore : IJobStore
         try
         {
             await _cache.PutAsync(changed, CancellationToken.None);
-            await _signals.PublishAsync([.. changed.Select(job => new JobChange(job.Id, job.State, job.Sequence))], CancellationToken.None);
         }
         catch (Exception exception)
         {
             LogTellFailed(_logger, changed.Count, exception.Message);
+        }
+
+        await SignalAsync([.. changed.Select(job => new JobChange(job.Id, job.State, job.Sequence))]);
+    }
+
+    private async Task SignalAsync(JobChange[] changes)
+    {
+        try
+        {
+            await _signals.PublishAsync(changes, CancellationToken.None);
+        }
+        catch (Exception exception)
+        {
+            LogTellFailed(_logger, changes.Length, exception.Message);
         }
     }
 

@@ -19,6 +19,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
     public DbSet<ModelAliasRow> Aliases => Set<ModelAliasRow>();
     public DbSet<DatasetRow> Datasets => Set<DatasetRow>();
     public DbSet<JobDependencyRow> Dependencies => Set<JobDependencyRow>();
+    public DbSet<HeldJobRow> Held => Set<HeldJobRow>();
     public DbSet<JobGroupRow> Groups => Set<JobGroupRow>();
     public DbSet<QueuePauseRow> Pauses => Set<QueuePauseRow>();
     public DbSet<ScheduleRow> Schedules => Set<ScheduleRow>();
@@ -136,6 +137,13 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             row.ToTable("job_dependencies");
             row.HasKey(d => new { d.JobId, d.DependsOn });
             row.HasIndex(d => d.DependsOn);
+        });
+        modelBuilder.Entity<HeldJobRow>(row =>
+        {
+            row.ToTable("held_jobs");
+            row.HasKey(h => h.JobId);
+            row.Property(h => h.JobId).HasMaxLength(128);
+            row.HasIndex(h => new { h.Tenant, h.Kind, h.Rank });
         });
         modelBuilder.Entity<JobGroupRow>(row =>
         {

@@ -25,11 +25,18 @@ internal static class RowLocks
         return await locked.ToListAsync(cancellationToken);
     }
 
-    /// <summary>Locks deliveries that nobody else has locked, and gives their ids.</summary>
-    public static async Task<IReadOnlySet<string>> TakeDeliveriesAsync(QueueMaaSDbContext context, string[] ids, CancellationToken cancellationToken) =>
+    /// <summary>Locks deliveries that nobody else has locked, or taken since they were read, and gives their ids.</summary>
+    public static async Task<IReadOnlySet<string>> TakeDeliveriesAsync(QueueMaaSDbContext context, string[] ids, DateTimeOffset now, CancellationToken cancellationToken) =>
         context.Database.IsNpgsql() && ids.Length > 0
-            ? (await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_deliveries WHERE id = ANY({ids}) FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal)
+            ? (await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_deliveries WHERE id = ANY({ids}) AND next_try_at <= {now} FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal)
             : ids.ToHashSet(StringComparer.Ordinal);
+
+    /// <summary>Locks a group, so that of several who add to it each sees what the others did.</summary>
+    public static async Task TakeGroupAsync(QueueMaaSDbContext context, string tenant, string id, CancellationToken cancellationToken)
+    {
+        if (context.Database.IsNpgsql())
+            _ = await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM job_groups WHERE tenant = {tenant} AND id = {id} FOR UPDATE""").ToListAsync(cancellationToken);
+    }
 
     /// <summary>Locks the aliases of a model, so that of several who move them each sees what the others did.</summary>
     public static async Task TakeAliasesAsync(QueueMaaSDbContext context, string tenant, string name, CancellationToken cancellationToken)

@@ -44,10 +44,14 @@ public abstract class DeadLetterCases(ServiceFixture service)
     [Fact]
     public async Task A_message_that_could_not_become_a_job_is_kept_and_becomes_one_when_corrected()
     {
-        var id = await service.Bus.SubmitAsync(Requests.Double(1, 2, 3) with { Id = Requests.NewId() }, Cancel);
+        var secret = WebhookSignature.NewSecret();
+        var id = await service.Bus.SubmitAsync(Requests.Double(1, 2, 3) with { Id = Requests.NewId(), Webhook = new WebhookTarget { Url = service.Webhooks.Url("x"), Secret = secret } }, Cancel);
         var letter = await FindMessageAsync(id);
         letter.Code.ShouldBe(ProblemCodes.TensorShapeMismatch);
-        (await GetAsync(letter.Id)).Body!.ShouldContain(id);
+        var body = (await GetAsync(letter.Id)).Body!;
+        body.ShouldContain(id);
+        body.ShouldContain("whsec_***", customMessage: "who may read may not sign");
+        body.ShouldNotContain(secret);
 
         using var asItWas = await service.Http.PostAsync($"v1/dead-letters/{letter.Id}/replay", null, Cancel);
         (await Requests.ProblemAsync(asItWas)).Code.ShouldBe(ProblemCodes.TensorShapeMismatch);

@@ -9,6 +9,7 @@ using QueueMaaS.Jobs.Catalog;
 using QueueMaaS.Jobs.DeadLetters;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Retention;
+using QueueMaaS.Jobs.Scheduling;
 
 namespace QueueMaaS.Behaviour.Tests.Cases;
 
@@ -146,19 +147,6 @@ public abstract class SemanticsCases(ServiceFixture service)
     }
 
     [Fact]
-    public async Task No_more_jobs_of_a_tenant_run_at_a_time_than_it_may()
-    {
-        var ids = Enumerable.Range(0, 5).Select(_ => Requests.NewId()).ToArray();
-        await service.Jobs.AcceptAsync([.. ids.Select(id => Waiting(id, "narrow"))], Cancel);
-        var claimed = (await Task.WhenAll(ids.Select(id => service.Jobs.ClaimAsync([id], "test", TimeSpan.FromMinutes(1), Cancel)))).SelectMany(jobs => jobs).ToArray();
-        claimed.ShouldHaveSingleItem();
-        await service.Jobs.CompleteAsync([new AttemptEnd(claimed[0], JobState.Succeeded) { Output = "{}", Worker = "test" }], Cancel);
-        (await service.Jobs.ClaimAsync(ids, "test", TimeSpan.FromMinutes(1), Cancel)).ShouldHaveSingleItem();
-        foreach (var id in ids)
-            await service.Jobs.CancelAsync("narrow", id, "test", Cancel);
-    }
-
-    [Fact]
     public async Task Tenants_do_not_see_each_others_jobs()
     {
         await service.ShareModelAsync("other");
@@ -270,12 +258,53 @@ public abstract class SemanticsCases(ServiceFixture service)
     [InlineData("""{"cron":"every day","job":{"kind":"inference","input":{}}}""", "cron")]
     [InlineData("""{"cron":"* * * * *","timeZone":"Mars/Olympus","job":{"kind":"inference","input":{}}}""", "timeZone")]
     [InlineData("""{"cron":"* * * * *","job":{"id":"x","kind":"inference","input":{}}}""", "job")]
+    [InlineData("""{"cron":"* * * * *","job":{"kind":"inference","input":{},"priority":99}}""", "priority")]
+    [InlineData("""{"cron":"* * * * *","job":{"kind":"chunk","input":{}}}""", "kind")]
     public async Task A_schedule_that_cannot_work_is_refused(string definition, string path)
     {
         using var response = await service.Http.PutAsync("v1/schedules/bad", Requests.Json(definition), Cancel);
         var problem = await Requests.ProblemAsync(response);
         problem.Code.ShouldBe(ProblemCodes.InvalidValue);
         problem.Detail.ShouldContain(path);
+    }
+
+    [Fact]
+    public async Task A_schedule_does_not_show_the_secret_of_its_webhook_and_signs_with_it()
+    {
+        var (name, path, secret) = (Requests.NewId(), Requests.NewId(), WebhookSignature.NewSecret());
+        var definition = new { cron = "* * * * * *", job = Requests.Double(1, 2) with { Webhook = new WebhookTarget { Url = service.Webhooks.Url(path), Secret = secret, Events = [WebhookEvent.Completed] } } };
+        using var made = await service.Http.PutAsync($"v1/schedules/{name}", Requests.Json(JsonSerializer.Serialize(definition, QueueMaaSJson.Relaxed)), Cancel);
+        made.StatusCode.ShouldBe(HttpStatusCode.Created);
+        foreach (var shown in (string[])[await made.Content.ReadAsStringAsync(Cancel), await service.Http.GetStringAsync($"v1/schedules/{name}", Cancel), await service.Http.GetStringAsync("v1/schedules", Cancel)])
+        {
+            shown.ShouldContain(path);
+            shown.ShouldNotContain(secret);
+        }
+
+        var told = await service.Webhooks.NextAsync(path);
+        (await Node.RunAsync("verify.mjs", JsonSerializer.Serialize(new { secret, headers = told.Headers, body = told.Body }))).Output.ShouldBe("valid");
+        await service.Http.DeleteAsync($"v1/schedules/{name}", Cancel);
+    }
+
+    [Fact]
+    public void Of_missed_times_skip_makes_up_for_none_and_never_makes_more_than_once()
+    {
+        var now = new DateTimeOffset(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+        var schedule = new Schedule { Name = "s", Cron = "* * * * * *", TimeZone = "UTC", Missed = MissedRuns.Skip, Paused = false, Job = Requests.Double(1, 2), CreatedAt = now, NextAt = now.AddSeconds(-40) };
+        CronTimes.Due(schedule, now).Runs.ShouldBe([now]);
+        CronTimes.Due(schedule with { Cron = "0 * * * *", NextAt = now.AddHours(-2) }, now.AddMinutes(30)).Runs.ShouldBeEmpty();
+        CronTimes.Due(schedule with { Missed = MissedRuns.All }, now).Runs.Count.ShouldBe(41);
+    }
+
+    [Theory]
+    [InlineData("v1/jobs?limit=abc", "`limit` cannot be `abc`: it must be a whole number.")]
+    [InlineData("v1/dead-letters?from=yesterday", "`from` cannot be `yesterday`: it must be a time")]
+    public async Task A_parameter_that_cannot_be_read_is_told_in_the_words_of_the_api(string address, string detail)
+    {
+        using var response = await service.Http.GetAsync(address, Cancel);
+        var problem = await Requests.ProblemAsync(response);
+        problem.Status.ShouldBe(422);
+        problem.Detail.ShouldStartWith(detail);
     }
 
     private async Task<int> CountAsync(string query) => JsonElement.Parse(await service.Http.GetStringAsync($"v1/jobs?{query}", Cancel)).GetProperty("items").GetArrayLength();
@@ -286,17 +315,4 @@ public abstract class SemanticsCases(ServiceFixture service)
         request.Headers.Add(BusNames.TenantHeader, tenant);
         return await service.Http.SendAsync(request, Cancel);
     }
-
-    private static JobRecord Waiting(string id, string tenant) => new()
-    {
-        Id = id,
-        Tenant = tenant,
-        Kind = JobKind.Training,
-        State = JobState.Queued,
-        MaxAttempts = 3,
-        Input = "{}",
-        RequestHash = id,
-        CreatedAt = DateTimeOffset.UtcNow,
-        DueAt = DateTimeOffset.UtcNow,
-    };
 }

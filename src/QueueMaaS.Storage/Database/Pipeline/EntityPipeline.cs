@@ -1,12 +1,14 @@
 using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Tenants;
 
 namespace QueueMaaS.Storage.Database.Pipeline;
 
 /// <summary>The four changes by EF Core, for SQLite: it has one writer, so nothing changes between what is read and what is written.</summary>
-internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limits, TimeProvider time) : IJobPipeline
+internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limits, IOptions<JobOptions> options, TimeProvider time) : IJobPipeline
 {
     public Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken) => database.WriteAsync<IReadOnlyList<AcceptOutcome>>(async context =>
     {
@@ -38,7 +40,7 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
             .OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt).ToListAsync(cancellationToken);
         var claimed = new List<JobRecord>(jobs.Count);
         foreach (var tenant in jobs.GroupBy(job => job.Tenant))
-            claimed.AddRange(tenant.Take(await RoomAsync(context, tenant.Key, cancellationToken)));
+            claimed.AddRange(await FitAsync(context, tenant.Key, [.. tenant], cancellationToken));
         foreach (var job in claimed)
         {
             job.Attempt++;
@@ -91,7 +93,29 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
             .ToListAsync(cancellationToken));
     }
 
-    private async Task<int> RoomAsync(QueueMaaSDbContext context, string tenant, CancellationToken cancellationToken) => limits.Of(tenant).MaxRunning is { } most
+    /// <summary>How many more jobs the tenant may run now. Parts of jobs count for nothing: the job that waits for them has its place.</summary>
+    internal static async Task<int> RoomAsync(QueueMaaSDbContext context, TenantLimits limits, string tenant, CancellationToken cancellationToken) => limits.Of(tenant).MaxRunning is { } most
         ? Math.Max(0, most - await context.Jobs.CountAsync(job => job.State == JobState.Running && job.Tenant == tenant && job.Kind != JobKind.Chunk && job.Kind != JobKind.Sweep, cancellationToken))
         : int.MaxValue;
+
+    /// <summary>Those of a tenant's jobs for which there is a place; the others are noted, to come when one is free.</summary>
+    private async Task<IEnumerable<JobRecord>> FitAsync(QueueMaaSDbContext context, string tenant, JobRecord[] jobs, CancellationToken cancellationToken)
+    {
+        var room = await RoomAsync(context, limits, tenant, cancellationToken);
+        var places = jobs.Where(TakesPlace).ToArray();
+        if (places.Length <= room)
+            return jobs;
+        var held = places[room..].ToDictionary(job => job.Id);
+        var noted = await context.Held.Where(row => held.Keys.Contains(row.JobId)).Select(row => row.JobId).ToListAsync(cancellationToken);
+        context.Held.AddRange(held.Values.Where(job => !noted.Contains(job.Id)).Select(job => new HeldJobRow
+        {
+            JobId = job.Id,
+            Tenant = tenant,
+            Kind = job.Kind,
+            Rank = job.DueAt.ToUnixTimeMilliseconds() - (job.Priority * (long)options.Value.AgePerPriority.TotalMilliseconds),
+        }));
+        return jobs.Where(job => !held.ContainsKey(job.Id));
+    }
+
+    private static bool TakesPlace(JobRecord job) => job.Kind is not (JobKind.Chunk or JobKind.Sweep);
 }

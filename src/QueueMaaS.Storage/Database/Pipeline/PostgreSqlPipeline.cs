@@ -1,13 +1,15 @@
+using Microsoft.Extensions.Options;
 using Npgsql;
 using NpgsqlTypes;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Tenants;
 
 namespace QueueMaaS.Storage.Database.Pipeline;
 
 /// <summary>The four changes by one statement each (<see cref="PostgreSqlStatements"/>), prepared once for a connection.</summary>
-internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits limits, TimeProvider time) : IJobPipeline
+internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits limits, IOptions<JobOptions> options, TimeProvider time) : IJobPipeline
 {
     private const int MaxTries = 8;
 
@@ -39,6 +41,7 @@ internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits l
                     Add(command, limited.Keys.ToArray());
                     Add(command, limited.Values.ToArray());
                     Add(command, others, NpgsqlDbType.Integer);
+                    Add(command, (long)options.Value.AgePerPriority.TotalMilliseconds);
                 }
 
                 var claimed = await ReadAsync(command, JobColumns.Read, token);

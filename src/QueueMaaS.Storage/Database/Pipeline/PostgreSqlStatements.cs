@@ -45,7 +45,8 @@ internal static class PostgreSqlStatements
         ), {Claimed}
         """;
 
-    // As above; $5 limited tenants, $6 how many jobs of each may run, $7 how many of every other tenant, null for any number.
+    // As above; $5 limited tenants, $6 how many jobs of each may run, $7 how many of every other tenant, null for any number, $8 milliseconds by which a priority puts a job forward.
+    // What finds no place is noted, to come when one is free.
     public const string ClaimWithinLimits =
         $"""
         WITH waiting AS (
@@ -56,10 +57,15 @@ internal static class PostgreSqlStatements
             SELECT t.tenant, coalesce(l.most, $7) - (SELECT count(*) FROM jobs r WHERE r.state = 'Running' AND r.tenant = t.tenant AND r.kind NOT IN ('Chunk', 'Sweep')) AS room
             FROM (SELECT DISTINCT j.tenant FROM waiting w JOIN jobs j ON j.id = w.id) t LEFT JOIN unnest($5::text[], $6::int[]) AS l(tenant, most) ON l.tenant = t.tenant
         ), placed AS (
-            SELECT w.id, j.tenant, j.kind, row_number() OVER (PARTITION BY j.tenant ORDER BY j.priority DESC, j.due_at) AS place
+            SELECT w.id, j.tenant, j.kind, j.priority, j.due_at,
+                row_number() OVER (PARTITION BY j.tenant, j.kind IN ('Chunk', 'Sweep') ORDER BY j.priority DESC, j.due_at) AS place
             FROM waiting w JOIN jobs j ON j.id = w.id
         ), free AS (
             SELECT p.id FROM placed p LEFT JOIN limits l ON l.tenant = p.tenant WHERE l.room IS NULL OR p.kind IN ('Chunk', 'Sweep') OR p.place <= l.room
+        ), held AS (
+            INSERT INTO held_jobs (job_id, tenant, kind, rank)
+            SELECT id, tenant, kind, (extract(epoch FROM due_at) * 1000)::bigint - priority * $8 FROM placed WHERE id NOT IN (SELECT id FROM free)
+            ON CONFLICT (job_id) DO NOTHING
         ), {Claimed}
         """;
 

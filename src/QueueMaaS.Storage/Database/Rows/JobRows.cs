@@ -15,6 +15,9 @@ public sealed class JobGroupRow
     public required int Size { get; set; }
     public required DateTimeOffset CreatedAt { get; set; }
     public DateTimeOffset? CompletedAt { get; set; }
+
+    /// <summary>How many of its jobs have ended and been deleted since.</summary>
+    public int Deleted { get; set; }
 }
 
 /// <summary>A queue from which nothing is started.</summary>
