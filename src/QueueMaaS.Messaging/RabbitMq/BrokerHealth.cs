@@ -21,9 +21,22 @@ internal sealed class BrokerHealth(RabbitConnection connection) : IHealthCheck
         }
         catch (Exception exception) when (!cancellationToken.IsCancellationRequested && exception is BrokerUnreachableException or OperationInterruptedException or AlreadyClosedException or IOException or TimeoutException or OperationCanceledException)
         {
-            var description = $"{connection.Refusal?.TrimEnd('.') ?? $"RabbitMQ at {connection.Authority} does not answer"}: jobs are accepted over HTTP and kept, and go to the workers once it is back. The connection is tried again at each publication and look.";
+            var description = $"{connection.Refusal?.TrimEnd('.') ?? Described(exception)}: jobs are accepted over HTTP and kept, and go to the workers once it is back. The connection is tried again at each publication and look.";
             // A broker that was never reached may be a wrong address, which a roll-out has to stop at; one that went away must not take the API out of service with it.
             return _hasAnswered ? HealthCheckResult.Degraded(description, exception) : HealthCheckResult.Unhealthy(description, exception);
         }
+    }
+
+    private string Described(Exception exception)
+    {
+        for (Exception? cause = exception; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is AuthenticationFailureException or PossibleAuthenticationFailureException)
+                return $"RabbitMQ at {connection.Authority} refuses the user name or the password in `Bus:RabbitMq`";
+            if (cause is OperationInterruptedException { ShutdownReason: { ReplyCode: 530 or 403 } reason })
+                return $"RabbitMQ at {connection.Authority} refuses the user or the virtual host in `Bus:RabbitMq` ({reason.ReplyText})";
+        }
+
+        return $"RabbitMQ at {connection.Authority} does not answer";
     }
 }

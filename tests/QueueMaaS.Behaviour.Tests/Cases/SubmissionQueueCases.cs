@@ -52,6 +52,33 @@ public sealed class SubmissionQueueCases : ProcessCases
     }
 
     [Fact]
+    public async Task A_wrong_password_is_not_told_as_a_broker_that_does_not_answer()
+    {
+        var service = Start("api", ("Bus:RabbitMq", new UriBuilder(Servers.RabbitMq) { UserName = "guest", Password = "wrong" }.ToString()));
+        using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
+        string health;
+        do
+            health = await AskAsync();
+        while (!health.Contains("`Bus:RabbitMq`", StringComparison.Ordinal));
+        health.ShouldContain("refuses the user name or the password");
+        health.ShouldNotContain("wrong");
+
+        async Task<string> AskAsync()
+        {
+            try
+            {
+                await Task.Delay(100, Cancel);
+                using var response = await http.GetAsync("health/ready", Cancel);
+                return await response.Content.ReadAsStringAsync(Cancel);
+            }
+            catch (HttpRequestException)
+            {
+                return "";
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_message_sent_twice_is_one_job_whatever_its_id_looks_like()
     {
         var service = Start("api,inference");
