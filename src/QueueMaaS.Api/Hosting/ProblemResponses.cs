@@ -45,7 +45,7 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         {
             StatusCodes.Status404NotFound => (ProblemCodes.NotFound, $"There is no route `{http.Request.Path}`. The API's page at /docs lists them."),
             StatusCodes.Status405MethodNotAllowed => (ProblemCodes.MethodNotAllowed, $"`{http.Request.Path}` does not take {http.Request.Method}. The `Allow` header lists what it takes."),
-            StatusCodes.Status415UnsupportedMediaType => (ProblemCodes.UnsupportedMediaType, $"`{http.Request.Path}` does not take `{http.Request.ContentType ?? "a body without a content type"}`. Send JSON with the header `Content-Type: application/json`, or what the API's page at /docs says."),
+            StatusCodes.Status415UnsupportedMediaType => (ProblemCodes.UnsupportedMediaType, $"`{http.Request.Path}` does not take `{http.Request.ContentType ?? "a body without a content type"}`. Send JSON with the header `Content-Type: application/json`, or what the API's page at /docs says.{(IsForm(http) ? " curl gives this type to `-d` and `--data-binary` by itself; a file is best sent with `curl -T FILE`." : "")}"),
             >= 500 => (ProblemCodes.InternalError, $"Something went wrong on our side. The log has the cause under trace `{http.TraceIdentifier}`."),
             _ => (ProblemCodes.InvalidRequest, "The request cannot be read. The API's page at /docs says what this route takes."),
         };
@@ -53,6 +53,8 @@ internal sealed partial class ProblemResponses(IProblemDetailsService problems, 
         details.Detail ??= sentence;
         details.Extensions["code"] = code;
     }
+
+    private static bool IsForm(HttpContext http) => http.Request.ContentType?.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase) == true;
 
     /// <summary>The framework names its own types where a parameter of the address cannot be read.</summary>
     private static Problem Unreadable(BadHttpRequestException bad) => Parameter().Match(bad.Message) is { Success: true } match

@@ -74,8 +74,6 @@ internal static class CatalogRoutes
     {
         AllowLarge(request);
         var kind = (request.ContentType ?? "").Split(';')[0].Trim().ToLowerInvariant();
-        if (kind == "application/x-www-form-urlencoded")
-            throw new ProblemException(ProblemCodes.UnsupportedMediaType, "A model does not come as `application/x-www-form-urlencoded`, which is what curl says of `-d` and `--data-binary` by itself. Send the file as the body with `curl -T model.onnx …`, or as the field `model` of a `multipart/form-data` body.", ("contentType", kind));
         if (kind == UploadRoutes.PartType)
             throw new ProblemException(ProblemCodes.UnsupportedMediaType, $"`{kind}` is a part of an upload after the tus protocol: send it by PATCH to the address that POST /v1/uploads gave, then make a version of what arrived by POST /v1/models/{{name}}/versions with its `artifact`. To send a whole file at once, give it the type `application/octet-stream`.", ("contentType", kind));
         if (kind != "multipart/form-data")

@@ -153,7 +153,7 @@ public abstract class JobCases(ServiceFixture service)
     [InlineData("PUT", "v1/jobs", null, 405, ProblemCodes.MethodNotAllowed)]
     [InlineData("POST", "v1/jobs", "text/plain", 415, ProblemCodes.UnsupportedMediaType)]
     [InlineData("GET", "v1/nothing", null, 404, ProblemCodes.NotFound)]
-    [InlineData("GET", "v1/jobs?limit=abc", null, 400, ProblemCodes.InvalidRequest)]
+    [InlineData("GET", "v1/jobs?limit=abc", null, 422, ProblemCodes.InvalidValue)]
     public async Task What_the_framework_refuses_has_a_code_and_a_sentence_too(string method, string path, string? contentType, int status, string code)
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path) { Content = contentType is null ? null : new StringContent("{}", Encoding.UTF8, contentType) };
