@@ -51,9 +51,9 @@ public static class Identifiers
     /// <summary>What <see cref="IsAlias"/> asks for, in words that follow on "must be".</summary>
     public const string AliasRule = "1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit, and not digits alone, which name a version";
 
-    /// <summary>Job ids: 1 to 64 of letters, digits and <c>- _ . :</c>.</summary>
+    /// <summary>Job ids: 1 to 64 of letters, digits and <c>- _ . :</c>, and not <c>.</c> or <c>..</c>, which every client takes out of an address.</summary>
     public static bool IsJobId([NotNullWhen(true)] string? text) =>
-        text is { Length: > 0 and <= 64 } && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or ':');
+        text is { Length: > 0 and <= 64 } and not ("." or "..") && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or ':');
 
     /// <summary>Splits of a data set as jobs name them: <c>train</c>, <c>test</c>, <c>val</c>, or <c>all</c> of it.</summary>
     public static bool IsSplit([NotNullWhen(true)] string? text) => text is "train" or "test" or "val" or "all";

@@ -23,13 +23,27 @@ public sealed class SubmissionReaderTests
     [InlineData("""{"kind":0,"input":{}}""", ProblemCodes.InvalidValue, "kind")]
     [InlineData("{\"kind\":\n\"inference\",,}", ProblemCodes.InvalidRequest, "line 2")]
     [InlineData("null", ProblemCodes.InvalidRequest, "null")]
-    [InlineData("", ProblemCodes.InvalidRequest, "not valid JSON")]
+    [InlineData("", ProblemCodes.InvalidRequest, "is empty")]
+    [InlineData("   ", ProblemCodes.InvalidRequest, "not valid JSON")]
     public void A_wrong_submission_is_refused_with_the_place(string json, string code, string place)
     {
         var problem = Should.Throw<ProblemException>(() => Read(json)).Problem;
         problem.Code.ShouldBe(code);
         problem.Message.ShouldContain(place);
     }
+
+    [Fact]
+    public void A_submission_that_is_nested_too_deeply_is_told_how_deep_it_may_be()
+    {
+        var problem = Should.Throw<ProblemException>(() => Read($"{{\"kind\":\"inference\",\"input\":{{\"a\":{new string('[', 80)}1{new string(']', 80)}}}}}")).Problem;
+        problem.Code.ShouldBe(ProblemCodes.InvalidRequest);
+        problem.Message.ShouldContain("nested more than 64 levels deep");
+    }
+
+    [Theory]
+    [InlineData(".")]
+    [InlineData("..")]
+    public void An_id_that_no_address_can_name_is_none(string id) => Identifiers.IsJobId(id).ShouldBeFalse();
 
     [Theory]
     [InlineData("""{"kind":"inference","kind":"training","input":{}}""", "kind")]

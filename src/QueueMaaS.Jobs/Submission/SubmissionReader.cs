@@ -6,9 +6,14 @@ namespace QueueMaaS.Jobs.Submission;
 /// <summary>Turns JSON from a producer into contract types, with errors that name the place. One reader for HTTP and the bus.</summary>
 public static class SubmissionReader
 {
+    // What System.Text.Json takes without a setting.
+    private const int MaxDepth = 64;
+
     /// <summary>Reads a submission; throws <c>invalid_request</c>, <c>unknown_field</c> or <c>too_large</c>.</summary>
     public static JobSubmission Read(ReadOnlySpan<byte> json, int maxBytes)
     {
+        if (json.IsEmpty)
+            throw new ProblemException(ProblemCodes.InvalidRequest, "The submission is empty. Send a JSON object with `kind` and `input`.");
         if (json.Length > maxBytes)
         {
             throw new ProblemException(
@@ -86,6 +91,9 @@ public static class SubmissionReader
                 $"{Capital(what)} has a field twice: `{member}`. Upper and lower case make no difference in the contract's names; give it once.",
                 ("field", member), ("path", path));
         }
+
+        if (reason.Contains("maximum configured depth", StringComparison.Ordinal))
+            return new(ProblemCodes.InvalidRequest, $"{Capital(what)} is nested more than {MaxDepth} levels deep. Send deep data as text or as an artifact.", ("limit", MaxDepth), ("path", path));
 
         if (reason.Contains("missing required properties", StringComparison.Ordinal))
         {
