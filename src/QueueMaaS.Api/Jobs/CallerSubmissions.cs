@@ -19,15 +19,11 @@ internal sealed class CallerSubmissions(JobSubmitter submitter, AuditBook audit)
         var origin = new SubmissionOrigin(caller.Tenant) { IdempotencyKey = idempotencyKey, Scopes = caller.Scopes };
         if (submission.Kind != JobKind.Promotion)
             return await submitter.SubmitAsync(submission, origin, cancellationToken);
-        // Who may not ask for it is refused before there is anything to remember, as by the route.
-        SubmissionScopes.Require(submission, caller.Scopes);
         return await RememberedAsync(caller, [submission], () => submitter.SubmitAsync(submission, origin, cancellationToken));
     }
 
     public async Task SubmitGroupAsync(Caller caller, IReadOnlyList<JobSubmission> jobs, CancellationToken cancellationToken)
     {
-        foreach (var job in jobs)
-            SubmissionScopes.Require(job, caller.Scopes);
         await RememberedAsync(caller, [.. jobs.Where(job => job.Kind == JobKind.Promotion)], async () =>
         {
             await submitter.SubmitGroupAsync(jobs, new SubmissionOrigin(caller.Tenant) { Scopes = caller.Scopes }, cancellationToken);
@@ -51,7 +47,8 @@ internal sealed class CallerSubmissions(JobSubmitter submitter, AuditBook audit)
         }
         finally
         {
-            foreach (var promotion in promotions)
+            // Of one who may not ask for it there is nothing to remember, as by the route.
+            foreach (var promotion in outcome == ProblemCodes.ScopeMissing ? [] : promotions)
                 await audit.RememberAsync(caller.Tenant, caller.Name, "model.promotion.request", SubjectOf(promotion.Input), outcome);
         }
     }

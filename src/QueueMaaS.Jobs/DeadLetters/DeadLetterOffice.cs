@@ -46,7 +46,7 @@ public sealed partial class DeadLetterOffice(IJobStore jobs, IUnprocessableStore
     {
         if (filter.Limit is < 1 or > MostReplayed)
             throw new ProblemException(ProblemCodes.InvalidValue, $"`limit` must be a whole number from 1 to {MostReplayed}.", ("path", "limit"));
-        var most = Math.Min(filter.Limit ?? MostReplayed, MostReplayed);
+        var most = filter.Limit ?? MostReplayed;
         var ids = filter.Type == DeadLetterType.Unprocessable ? await MessagesAsync(tenant, filter, most, cancellationToken) : await JobsAsync(tenant, filter, most, cancellationToken);
         var replayed = new List<string>();
         var refused = new Dictionary<string, Problem>(StringComparer.Ordinal);

@@ -19,7 +19,7 @@ public readonly record struct ReceiverAddress(string Tenant, string Address)
     public static ReceiverAddress Of(WebhookDelivery delivery)
     {
         ArgumentNullException.ThrowIfNull(delivery);
-        var end = delivery.Url.AsSpan().IndexOfAny('?', '#');
+        var end = delivery.Url.IndexOf('?', StringComparison.Ordinal);
         return new(delivery.Tenant, end < 0 ? delivery.Url : delivery.Url[..end]);
     }
 }

@@ -33,7 +33,7 @@ internal sealed class JobRecords(JobOptions options, TimeProvider time)
     // A sweep only waits for its trials: to be taken over by another worker costs nothing, however often it happens.
     private const int SweepAttempts = 20;
 
-    private static readonly JobState[] HoldsUnique = [JobState.Scheduled, JobState.Queued, JobState.Running, JobState.Retrying, JobState.Paused];
+    private static readonly JobState[] HoldsUnique = [.. Enum.GetValues<JobState>().Where(static state => !state.IsFinal())];
 
     public JobRecord Make(JobSubmission submission, SubmissionOrigin origin, string? model, IReadOnlyList<string> references)
     {

@@ -69,12 +69,14 @@ public sealed class JobSubmitter : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(submissions);
         ArgumentNullException.ThrowIfNull(origin);
+        foreach (var submission in submissions)
+            SubmissionScopes.Require(submission, origin.Scopes);
+        await _admission.CheckAsync(origin.Tenant, submissions.Count, cancellationToken);
         var records = new List<JobRecord>(submissions.Count);
         for (var i = 0; i < submissions.Count; i++)
         {
             try
             {
-                SubmissionScopes.Require(submissions[i], origin.Scopes);
                 records.Add(await CheckAsync(submissions[i], origin, cancellationToken));
             }
             catch (ProblemException exception)
@@ -85,7 +87,6 @@ public sealed class JobSubmitter : IAsyncDisposable
 
         if (records.GroupBy(record => record.Id, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
             throw new ProblemException(ProblemCodes.InvalidValue, $"Two jobs of the group have the id `{twice.Key}`. Give each an id of its own, or leave it out.", ("path", "jobs"));
-        await _admission.CheckAsync(origin.Tenant, records.Count, cancellationToken);
         foreach (var outcome in await _store.AcceptTogetherAsync(records, cancellationToken))
         {
             if (outcome.Kind == AcceptKind.Conflict)

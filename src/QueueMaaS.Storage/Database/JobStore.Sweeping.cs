@@ -94,7 +94,7 @@ public sealed partial class JobStore : IQueueControl
         var oldest = new List<JobRecord>();
         for (var priority = 0; priority <= 9; priority++)
         {
-            if (await context.Jobs.Where(job => job.State == JobState.Queued && job.Kind == kind && job.Priority == priority && !context.Pauses.Any(pause => pause.Kind == kind) && !context.Held.Any(row => row.JobId == job.Id))
+            if (await MayStart(context).Where(job => job.Kind == kind && job.Priority == priority)
                 .OrderBy(job => job.DueAt).FirstOrDefaultAsync(cancellationToken) is { } job)
                 oldest.Add(job);
         }
@@ -129,13 +129,16 @@ public sealed partial class JobStore : IQueueControl
     {
         var accepted = now - grace;
         var (first, second, third, later) = (now - repeatAfter, now - (2 * repeatAfter), now - (4 * repeatAfter), now - (8 * repeatAfter));
-        return context.Jobs.Where(job => job.State == JobState.Queued && !context.Pauses.Any(pause => pause.Kind == job.Kind) && !context.Held.Any(row => row.JobId == job.Id)
-            && ((job.DispatchedAt == null && job.DueAt < accepted)
+        return MayStart(context).Where(job => (job.DispatchedAt == null && job.DueAt < accepted)
                 || (job.Dispatches == 0 && job.DispatchedAt < first)
                 || (job.Dispatches == 1 && job.DispatchedAt < second)
                 || (job.Dispatches == 2 && job.DispatchedAt < third)
-                || job.DispatchedAt < later));
+                || job.DispatchedAt < later);
     }
+
+    /// <summary>Queued jobs that neither wait for a place of their tenant nor stand in a stopped queue.</summary>
+    private static IQueryable<JobRecord> MayStart(QueueMaaSDbContext context) => context.Jobs.Where(
+        job => job.State == JobState.Queued && !context.Pauses.Any(pause => pause.Kind == job.Kind) && !context.Held.Any(row => row.JobId == job.Id));
 
     /// <summary>The clock by which leases are told: the database's, so that no process whose own clock is wrong takes jobs from others. SQLite's processes share the machine's.</summary>
     private async Task<DateTimeOffset> NowAsync(QueueMaaSDbContext context, CancellationToken cancellationToken) => context.Database.IsNpgsql()

@@ -123,9 +123,11 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
         return due;
     }
 
+    /// <summary>What some notifier has taken and not given up.</summary>
+    private static IQueryable<WebhookDelivery> UnderWay(QueueMaaSDbContext context, DateTimeOffset now) => context.Deliveries.Where(d => d.State == DeliveryState.Sending && d.NextTryAt > now);
+
     /// <summary>Endpoints that are being sent as much as they asked for: their backlog must not stand before what others wait for.</summary>
-    private static Task<List<string>> FullEndpointsAsync(QueueMaaSDbContext context, DateTimeOffset now, CancellationToken cancellationToken) => context.Deliveries
-        .Where(d => d.State == DeliveryState.Sending && d.NextTryAt > now)
+    private static Task<List<string>> FullEndpointsAsync(QueueMaaSDbContext context, DateTimeOffset now, CancellationToken cancellationToken) => UnderWay(context, now)
         .Join(context.Endpoints.Where(e => e.MaxInFlight != null), d => d.EndpointId, e => e.Id, (d, e) => new { e.Id, e.MaxInFlight })
         .GroupBy(e => new { e.Id, e.MaxInFlight }).Where(group => group.Count() >= group.Key.MaxInFlight).Select(group => group.Key.Id).ToListAsync(cancellationToken);
 
@@ -135,7 +137,7 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
     {
         var limited = endpoints.Values.Where(e => e.MaxInFlight is not null).Select(e => e.Id).ToArray();
         await RowLocks.TakeEndpointsAsync(context, limited, cancellationToken);
-        var sending = await context.Deliveries.Where(d => d.EndpointId != null && limited.Contains(d.EndpointId) && d.State == DeliveryState.Sending && d.NextTryAt > now)
+        var sending = await UnderWay(context, now).Where(d => d.EndpointId != null && limited.Contains(d.EndpointId))
             .GroupBy(d => d.EndpointId!).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellationToken);
         var perReceiver = new Dictionary<ReceiverAddress, int>(request.Sending);
         var perHost = new Dictionary<string, int>(request.SendingByHost, StringComparer.Ordinal);
