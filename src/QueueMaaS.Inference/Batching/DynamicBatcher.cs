@@ -230,6 +230,13 @@ public sealed class DynamicBatcher : IAsyncDisposable
     /// <summary>A request is about to be answered.</summary>
     internal void Succeeded(PendingRequest request, BatchReceipt receipt) => _statistics.Succeeded(request.Request.Rows, receipt, _time.GetUtcNow());
 
+    /// <summary>A request is about to be told that it failed.</summary>
+    internal void Failed(PendingRequest request, ProblemException problem)
+    {
+        _metrics.Failed(Tags(), problem.Problem.Code);
+        _statistics.Failed(Now - request.Parts[0].ArrivedAt);
+    }
+
     /// <summary>The computation of a batch begins: its requests have waited until now.</summary>
     internal void Waited(ClosedBatch batch, string reason, TimeSpan started)
     {
@@ -265,11 +272,7 @@ public sealed class DynamicBatcher : IAsyncDisposable
 
     internal void Fail(PendingRequest request, ProblemException problem)
     {
-        if (!request.TryFail(problem))
-            return;
-        _metrics.Failed(Tags(), problem.Problem.Code);
-        _statistics.Failed(Now - request.Parts[0].ArrivedAt);
-        if (request.Parts.Length == 1)
+        if (!request.TryFail(problem) || request.Parts.Length == 1)
             return;
         lock (_gate)
         {

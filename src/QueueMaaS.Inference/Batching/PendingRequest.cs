@@ -77,6 +77,8 @@ internal sealed class PendingRequest : TaskCompletionSource<BatchResponse>
     {
         if (!Decide())
             return false;
+        // Whoever has the answer finds it counted.
+        _batcher.Failed(this, problem);
         if (_order is null)
             SetException(problem);
         else
