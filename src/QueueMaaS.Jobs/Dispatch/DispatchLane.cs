@@ -12,12 +12,16 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
     private readonly FairQueue<JobPointer> _waiting = new(quantum);
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private int _published;
+    private int _underWay;
 
     public JobKind Kind => kind;
 
     public PriorityClass Priority => priority;
 
     public int Waiting => _waiting.Count;
+
+    /// <summary>Whether a pack is on its way to the broker. May be asked by any thread.</summary>
+    public bool IsSending => Volatile.Read(ref _underWay) > 0;
 
     /// <summary>Whether the broker held none of this lane's pointers at the last look.</summary>
     public bool IsEmptyInBroker { get; set; }
@@ -29,11 +33,16 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
             _waiting.Enqueue(pointer.Tenant, weight, cost, pointer.Since.UtcTicks - (pointer.Priority * agePerPriority.Ticks), pointer);
     }
 
-    /// <summary>The next pointers, as far as there is room in the broker.</summary>
+    /// <summary>
+    /// The next pack of pointers, as far as there is room in the broker. Where a pack is under way, only a full one: what comes meanwhile goes together when that is confirmed, so that
+    /// one alone goes at once, and under load packs fill.
+    /// </summary>
     public List<string> Take(int most)
     {
         var taken = new List<string>();
         var room = window - Volatile.Read(ref _published);
+        if (IsSending && Math.Min(room, _waiting.Count) < most)
+            return taken;
         while (taken.Count < most && taken.Count < room && _waiting.TryDequeue(out var pointer))
         {
             _known.Remove(pointer.Id);
@@ -48,4 +57,10 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
 
     /// <summary>One of them is not any more: a worker claimed its job, or it ended otherwise. May be called by any thread.</summary>
     public void Leave() => Interlocked.Decrement(ref _published);
+
+    /// <summary>A pack is on its way to the broker.</summary>
+    public void Send() => Interlocked.Increment(ref _underWay);
+
+    /// <summary>The broker has it, or it failed. May be called by any thread.</summary>
+    public void Sent() => Interlocked.Decrement(ref _underWay);
 }

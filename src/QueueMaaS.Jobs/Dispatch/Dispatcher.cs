@@ -33,7 +33,7 @@ public enum PriorityClass
     High,
 }
 
-/// <summary>Publishes pointers to accepted jobs, as many to a message as are waiting: alone and at once when idle, in packs under load. It does not wait for one message's confirm before it sends the next.</summary>
+/// <summary>Publishes pointers to accepted jobs, as many to a message as are waiting: alone and at once when idle, in packs under load.</summary>
 public sealed partial class Dispatcher(
     IJobStore store, IDispatchQueue queue, DispatchInbox inbox, IJobSignals signals, TenantLimits tenants, PredictedCosts costs, IOptions<JobOptions> options, TimeProvider time, ILogger<Dispatcher> logger) : BackgroundService
 {
@@ -81,7 +81,8 @@ public sealed partial class Dispatcher(
         if (!_published.TryRemove(id, out var sent))
             return;
         sent.Lane.Leave();
-        if (_blocked)
+        // Where a pack is under way its confirm rings.
+        if (_blocked && !sent.Lane.IsSending)
             inbox.Ring();
     }
 
@@ -104,15 +105,16 @@ public sealed partial class Dispatcher(
                     lane.Enter();
             }
 
-            _ = PublishAsync(lane.Kind, lane.Priority, ids, stoppingToken);
+            _ = PublishAsync(lane, ids, stoppingToken);
         }
     }
 
-    private async Task PublishAsync(JobKind kind, PriorityClass priority, List<string> ids, CancellationToken stoppingToken)
+    private async Task PublishAsync(DispatchLane lane, List<string> ids, CancellationToken stoppingToken)
     {
+        lane.Send();
         try
         {
-            await queue.PublishAsync(kind, priority, ids, stoppingToken);
+            await queue.PublishAsync(lane.Kind, lane.Priority, ids, stoppingToken);
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !stoppingToken.IsCancellationRequested)
         {
@@ -122,6 +124,12 @@ public sealed partial class Dispatcher(
         catch (OperationCanceledException)
         {
             // Shutdown: the sweeper of another process, or of the next start, comes back to them.
+        }
+        finally
+        {
+            // What came meanwhile has waited for this.
+            lane.Sent();
+            inbox.Ring();
         }
     }
 
@@ -180,7 +188,7 @@ public sealed partial class Dispatcher(
             return;
         LogSentAgain(logger, lost.Count, lane.Kind);
         foreach (var ids in lost.Chunk(PackSize(lane.Kind)))
-            _ = PublishAsync(lane.Kind, lane.Priority, [.. ids], stoppingToken);
+            _ = PublishAsync(lane, [.. ids], stoppingToken);
     }
 
     // Training, batch and chunk jobs are long: packed together, they would run one after the other on one worker.
