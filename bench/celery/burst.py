@@ -1,11 +1,12 @@
 """Publishes jobs first and waits for all results after: burst.py JOBS. Prints jobs a second from the first publish to the last result."""
+import random
 import sys
 import time
 
 from tasks import infer
 
 jobs = int(sys.argv[1])
-row = [0.5] * 784
+row = [round(random.random(), 4) for _ in range(784)]
 infer.delay(row).get(timeout=60)
 start = time.monotonic()
 results = [infer.delay(row) for _ in range(jobs)]

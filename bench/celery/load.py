@@ -1,4 +1,5 @@
 """Sends jobs and waits for their results, so many at a time: load.py CALLERS SECONDS. Prints jobs a second."""
+import random
 import sys
 import threading
 import time
@@ -6,7 +7,7 @@ import time
 from tasks import infer
 
 callers, seconds = int(sys.argv[1]), float(sys.argv[2])
-row = [0.5] * 784
+row = [round(random.random(), 4) for _ in range(784)]
 infer.delay(row).get(timeout=60)
 counts = [0] * callers
 stop = time.monotonic() + seconds

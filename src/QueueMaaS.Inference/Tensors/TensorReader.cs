@@ -183,6 +183,8 @@ public static class TensorReader
         if ((long)count * datatype.Size > Array.MaxLength)
             throw new ProblemException(ProblemCodes.TensorShapeMismatch, $"Input '{tensor.Name}' is larger than 2 GiB. Send fewer rows at a time.", ("input", tensor.Name), ("given", shape));
         var bytes = GC.AllocateUninitializedArray<byte>(count * datatype.Size);
+        if (datatype.Name == Datatypes.Fp32 && FlatFloats.TryRead(json, shape, As<float>(bytes)))
+            return TensorBuffer.OfBytes(tensor.Name, datatype, shape, bytes);
         var walker = new TensorJsonWalker(json, shape);
         // Each datatype has its own loop, so that the choice is made once for a tensor and not once for each number.
         var read = datatype.Name switch

@@ -50,8 +50,7 @@ internal sealed class JobRecords(JobOptions options, TimeProvider time)
             Priority = submission.Priority ?? 5,
             Model = model,
             Input = submission.Input.GetRawText(),
-            // The id is left out, so that a repeat under one idempotency key matches whether or not it names an id.
-            RequestHash = Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(submission with { Id = null }, QueueMaaSJson.Relaxed))),
+            RequestHash = RequestHash.Of(submission),
             IdempotencyKey = origin.IdempotencyKey,
             CreatedAt = now,
             DueAt = runAt ?? now,
