@@ -75,11 +75,12 @@ public sealed class FlatFloatsTests
         FlatFloats.TryRead(Encoding.UTF8.GetBytes(json), [1, 3], new float[3]).ShouldBeFalse();
 
     [Theory]
-    [InlineData("[[1,2,3]]", true, 1, 3)]
-    [InlineData("[ [ [1,2,3] ] ]", true, 1, 1, 3)]
-    [InlineData("[[1,2,3]]", false, 3, 1)]
-    [InlineData("[[1,2,3]]", false, 3)]
-    public void One_row_may_be_nested_as_its_shape(string json, bool isRead, params long[] shape) => FlatFloats.TryRead(Encoding.UTF8.GetBytes(json), shape, new float[3]).ShouldBe(isRead);
+    [InlineData("[[1,2,3]]", true, "1,3")]
+    [InlineData("[ [ [1,2,3] ] ]", true, "1,1,3")]
+    [InlineData("[[1,2,3]]", false, "3,1")]
+    [InlineData("[[1,2,3]]", false, "3")]
+    public void One_row_may_be_nested_as_its_shape(string json, bool isRead, string shape) =>
+        FlatFloats.TryRead(Encoding.UTF8.GetBytes(json), [.. shape.Split(',').Select(static size => long.Parse(size, CultureInfo.InvariantCulture))], new float[3]).ShouldBe(isRead);
 
     [Fact]
     public void An_empty_tensor_is_read() => FlatFloats.TryRead("[ ]"u8, [0], []).ShouldBeTrue();
