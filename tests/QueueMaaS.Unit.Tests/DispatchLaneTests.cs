@@ -59,9 +59,28 @@ public sealed class DispatchLaneTests
         _lane.Take(Pack).Count.ShouldBe(1);
     }
 
-    private void Wait(int jobs)
+    [Fact]
+    public void Long_jobs_go_singly_and_wait_for_no_confirm_so_that_all_workers_get_some()
+    {
+        _lane.Send();
+        Wait(3, seconds: 2);
+        _lane.Take(Pack).ShouldBe(["1"]);
+        _lane.Take(Pack).ShouldBe(["2"]);
+        _lane.Take(Pack).ShouldBe(["3"]);
+        _lane.Take(Pack).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public void A_pack_holds_some_fifty_milliseconds_of_predicted_computing()
+    {
+        Wait(4, seconds: 0.02);
+        _lane.Take(Pack).ShouldBe(["1", "2", "3"]);
+        _lane.Take(Pack).ShouldBe(["4"]);
+    }
+
+    private void Wait(int jobs, double seconds = 0.001)
     {
         for (var i = 1; i <= jobs; i++)
-            _lane.Add(new JobPointer($"{i}", JobKind.Inference, 5, "default", null, DateTimeOffset.UnixEpoch.AddSeconds(i)), weight: 1, cost: 1);
+            _lane.Add(new JobPointer($"{i}", JobKind.Inference, 5, "default", null, DateTimeOffset.UnixEpoch.AddSeconds(i)), weight: 1, cost: seconds);
     }
 }

@@ -9,8 +9,12 @@ namespace QueueMaaS.Jobs.Dispatch;
 /// </summary>
 internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int window, TimeSpan agePerPriority, double quantum)
 {
-    private readonly FairQueue<JobPointer> _waiting = new(quantum);
+    /// <summary>All jobs of a pack go to one worker, so it holds no more than about this many predicted seconds of computing: a burst of long ones is spread over all workers.</summary>
+    private const double MostSeconds = 0.05;
+
+    private readonly FairQueue<(string Id, double Cost)> _waiting = new(quantum);
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
+    private double _waitingCost;
     private int _published;
     private int _underWay;
 
@@ -29,8 +33,10 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
     public void Add(JobPointer pointer, double weight, double cost)
     {
         // A pointer that waits already does not wait twice.
-        if (_known.Add(pointer.Id))
-            _waiting.Enqueue(pointer.Tenant, weight, cost, pointer.Since.UtcTicks - (pointer.Priority * agePerPriority.Ticks), pointer);
+        if (!_known.Add(pointer.Id))
+            return;
+        _waiting.Enqueue(pointer.Tenant, weight, cost, pointer.Since.UtcTicks - (pointer.Priority * agePerPriority.Ticks), (pointer.Id, cost));
+        _waitingCost += cost;
     }
 
     /// <summary>
@@ -41,12 +47,14 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
     {
         var taken = new List<string>();
         var room = window - Volatile.Read(ref _published);
-        if (IsSending && Math.Min(room, _waiting.Count) < most)
+        if (IsSending && Math.Min(room, _waiting.Count) < most && _waitingCost < MostSeconds)
             return taken;
-        while (taken.Count < most && taken.Count < room && _waiting.TryDequeue(out var pointer))
+        for (var cost = 0.0; taken.Count < most && taken.Count < room && cost < MostSeconds && _waiting.TryDequeue(out var next); cost += next.Cost)
         {
-            _known.Remove(pointer.Id);
-            taken.Add(pointer.Id);
+            _known.Remove(next.Id);
+            taken.Add(next.Id);
+            // What is left of adding and taking away must not add up.
+            _waitingCost = _waiting.Count == 0 ? 0 : _waitingCost - next.Cost;
         }
 
         return taken;
