@@ -195,7 +195,7 @@ internal sealed class TrainingJobExecutor(
     /// <summary>What was trained is not lost for an alias that cannot move: the version is registered without it, and why is told.</summary>
     private async Task<(ModelVersion Version, Problem? Refused)> RegisterAndDeployAsync(JobAttempt attempt, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
-        var version = await VersionAsync(attempt.Job.Id, input, lineage, trained, exported, cancellationToken);
+        var version = await VersionAsync(attempt.Job, input, lineage, trained, exported, cancellationToken);
         try
         {
             return (await models.RegisterAsync(attempt.Job.Tenant, version, cancellationToken), null);
@@ -207,7 +207,7 @@ internal sealed class TrainingJobExecutor(
         }
     }
 
-    private async Task<NewModelVersion> VersionAsync(string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
+    private async Task<NewModelVersion> VersionAsync(JobRecord job, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
         var inspection = inspector.Inspect(exported.OnnxPath, madeHere: true);
         var weights = await StoreAsync(exported.WeightsPath, cancellationToken);
@@ -226,11 +226,12 @@ internal sealed class TrainingJobExecutor(
                 Parameters = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed),
                 Weights = weights.Id,
             },
-            TrainedBy = jobId,
+            TrainedBy = job.Id,
+            JobAcceptedAt = job.CreatedAt,
             Metrics = Metrics(trained),
             Alias = input.Gate is null ? input.Deploy : null,
             Unaliased = input.Gate is not null,
-            RegisteredBy = $"job {jobId}",
+            RegisteredBy = $"job {job.Id}",
         };
     }
 
