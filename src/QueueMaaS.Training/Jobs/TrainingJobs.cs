@@ -89,6 +89,10 @@ internal sealed class TrainingJobExecutor(
             input = input with { BatchSize = Math.Max(1, TrainingSettings.From(input).BatchSize / attempt.BatchDivisor) };
         if (input.Trial is { } trial)
             await RequireSweepAsync(job, trial, cancellationToken);
+        if (input.Gate is not null)
+            await submitter.RequireChildIdAsync(job, GateIdOf(job), cancellationToken);
+        if (input.Monitor is not null)
+            await submitter.RequireChildIdAsync(job, BaselineIdOf(job), cancellationToken);
         var settings = TrainingSettings.From(input);
         var resume = attempt.BatchDivisor > 1 ? null : await checkpoints.FindLatestAsync(job.Id, cancellationToken);
         // Between two epochs a state does not count in batches, so a trial goes on from its earlier rung whatever their size.
@@ -235,12 +239,16 @@ internal sealed class TrainingJobExecutor(
         };
     }
 
+    private static string GateIdOf(JobRecord training) => $"{training.Id}:gate";
+
+    private static string BaselineIdOf(JobRecord training) => $"{training.Id}:baseline";
+
     /// <summary>The gate is judged where models are run, by a job of its own: the training has done its part, whatever comes of it.</summary>
     private async Task<string?> HandToGateAsync(JobRecord job, TrainingInput input, ModelVersion version, CancellationToken cancellationToken)
     {
         if (input.Gate is not { } gate)
             return null;
-        var id = $"{job.Id}:gate";
+        var id = GateIdOf(job);
         var promotion = new PromotionInput { Model = $"{version.Name}@{version.Version}", Alias = input.Deploy!, Gate = gate };
         await submitter.SubmitChildrenAsync(job, [(id, JsonSerializer.Serialize(promotion, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Promotion);
         return id;
@@ -252,7 +260,7 @@ internal sealed class TrainingJobExecutor(
         if (input.Monitor is not { } settings)
             return;
         var baseline = new BaselineInput { Model = $"{version.Name}@{version.Version}", Dataset = dataset, Settings = settings };
-        await submitter.SubmitChildrenAsync(job, [($"{job.Id}:baseline", JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Baseline);
+        await submitter.SubmitChildrenAsync(job, [(BaselineIdOf(job), JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Baseline);
     }
 
     private async Task<Artifact> StoreAsync(string path, CancellationToken cancellationToken)

@@ -30,6 +30,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         var job = attempt.Job;
         // The limit was kept when it was accepted.
         var plan = SweepPlan.Of(JsonElement.Parse(job.Input), int.MaxValue);
+        await submitter.RequireChildIdAsync(job, TrialJobs.BestIdOf(job.Id), cancellationToken);
         using var wake = new SemaphoreSlim(0, 1);
         // Trainings tell of their progress all the time; only a change of state is worth a look.
         var states = new ConcurrentDictionary<string, JobState>(StringComparer.Ordinal);
