@@ -174,6 +174,12 @@ public abstract class GateCases(ServiceFixture service)
             ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":-1}}""", ProblemCodes.GateInvalid),
             ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","judgement":"coin"}}""", ProblemCodes.InvalidValue),
             ("""{"latency":{"p99Ms":0}}""", ProblemCodes.GateInvalid),
+            // What no double can hold.
+            ("""{"latency":{"p99Ms":1e400}}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[{"metric":"validationLoss","atLeast":1e400}]}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[{"metric":"validationLoss","atMost":-1e400}]}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[null]}""", ProblemCodes.GateInvalid),
+            ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":1e400}}""", ProblemCodes.GateInvalid),
             ("""{"latency":{"p99Ms":5,"runs":3}}""", ProblemCodes.GateInvalid),
             ("""{"latency":{"p99Ms":5,"batchSize":5000}}""", ProblemCodes.GateInvalid),
         })
