@@ -28,9 +28,13 @@ public sealed partial class JobStore
         var family = context.Jobs.Where(row => row.Tenant == tenant && (row.Id == id || row.ParentId == id));
         await RowLocks.TakeAsync(context, await family.Select(row => row.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
         var rows = await family.ToListAsync(cancellationToken);
+        var asked = rows.Find(row => row.Id == id);
+        // What has ended otherwise stays as it is, with the trials that are held for its being requeued.
+        if (asked is null || (asked.State.IsFinal() && asked.State != JobState.Cancelled))
+            return asked;
         foreach (var row in rows.Where(row => row.State.CanBecome(JobState.Cancelled)))
             changes.To(row, JobState.Cancelled, by, reason: "cancelled by request");
-        return rows.Find(row => row.Id == id);
+        return asked;
     }, cancellationToken);
 
     public Task<JobRecord?> RequeueAsync(string tenant, string id, string by, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
