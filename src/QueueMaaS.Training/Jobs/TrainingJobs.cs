@@ -272,14 +272,12 @@ internal sealed class TrainingJobExecutor(
     private static TrialOutput ToOutput(TrialSettings trial, string dataset, TrainingArtifacts trained, double seconds)
     {
         var task = trained.Data.Examples.Targets.Task;
-        // For tasks without classes the accuracy is no figure to compare by.
-        var hasClasses = task is TrainingTask.Classification or TrainingTask.MultiLabel;
         return new()
         {
             Trial = trial,
             Dataset = dataset,
             Task = task,
-            Metrics = Metrics(trained).Where(m => double.IsFinite(m.Value) && (hasClasses || m.Key != "validationAccuracy")).ToDictionary(StringComparer.Ordinal),
+            Metrics = Metrics(trained).Where(m => double.IsFinite(m.Value) && (HasClasses(task) || m.Key != "validationAccuracy")).ToDictionary(StringComparer.Ordinal),
             History = trained.History,
             Epoch = trained.Epoch,
             StoppedBy = trained.StoppedBy,
@@ -288,6 +286,9 @@ internal sealed class TrainingJobExecutor(
             Seconds = seconds,
         };
     }
+
+    /// <summary>For tasks without classes the accuracy is no figure.</summary>
+    private static bool HasClasses(TrainingTask task) => task is TrainingTask.Classification or TrainingTask.MultiLabel;
 
     private static Dictionary<string, double> Metrics(TrainingArtifacts trained)
     {
@@ -320,7 +321,7 @@ internal sealed class TrainingJobExecutor(
         History = trained.History,
         Epoch = trained.Epoch,
         StoppedBy = trained.StoppedBy,
-        ValidationAccuracy = trained.Final.Accuracy,
+        ValidationAccuracy = HasClasses(trained.Data.Examples.Targets.Task) ? trained.Final.Accuracy : null,
         ConfusionMatrix = trained.Final.ConfusionMatrix,
         Parity = exported.Parity,
         Parameters = trained.Parameters,
