@@ -55,7 +55,7 @@ class Service:
         board = self.call("GET", f"/v1/jobs/{job['id']}/leaderboard?limit=1000")
         ended = []
         for trial in board["trials"]:
-            for rung in range((trial.get("rung") or 0) + 1):
+            for rung in range((trial.get("reached") or 0) + 1):
                 child = self.call("GET", f"/v1/jobs/{job['id']}:trial-{trial['trial']:04}" + (f".{rung}" if rung else ""))
                 if child["state"] == "succeeded":
                     ended.append((moment(child["finishedAt"]) - moment(job["startedAt"]), child["output"]["metrics"]["validationAccuracy"]))

@@ -56,6 +56,8 @@ public sealed record EvaluationOutput
     public required int Items { get; init; }
     /// <summary>Items that could not be read or computed; they are in no figure.</summary>
     public required int Failed { get; init; }
+    /// <summary>Of these, the items that the data set can give to no model: a damaged image, a row without its truth.</summary>
+    public int Unreadable { get; init; }
     /// <summary>Why the first of them failed.</summary>
     public Problem? FirstError { get; init; }
     /// <summary>The data set.</summary>
@@ -96,6 +98,10 @@ public sealed record ModelEvaluation
     public string? TrainedBy { get; init; }
     /// <summary>The data set that it was trained on, where its card says so.</summary>
     public string? TrainedOn { get; init; }
+    /// <summary>Items that the model could not compute: it refuses them, fails, or gives NaN. They are in no figure, and not in those of the model that it is compared with.</summary>
+    public int Uncomputed { get; init; }
+    /// <summary>Why it could not compute the first of them.</summary>
+    public Problem? FirstUncomputed { get; init; }
     /// <summary>How it was trained, where a training job made it that still exists.</summary>
     public EvaluatedTraining? Training { get; init; }
     /// <summary>Figures of labels.</summary>

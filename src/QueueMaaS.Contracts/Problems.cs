@@ -54,6 +54,8 @@ public static class ProblemCodes
     public const string JobStateConflict = "job_state_conflict";
     /// <summary>The idempotency key or job id was used before with another body.</summary>
     public const string IdempotencyConflict = "idempotency_conflict";
+    /// <summary>A job makes jobs of its own, and the id of one of them is another job's.</summary>
+    public const string ChildIdTaken = "child_id_taken";
     /// <summary>The deadline passed before the job ran.</summary>
     public const string DeadlineExceeded = "deadline_exceeded";
     /// <summary>An attempt took longer than it may.</summary>

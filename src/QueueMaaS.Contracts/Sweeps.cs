@@ -204,14 +204,18 @@ public sealed record SweepTrial
     public double? Metric { get; init; }
     /// <summary>All its figures, of the same checkpoint.</summary>
     public IReadOnlyDictionary<string, double>? Metrics { get; init; }
-    /// <summary>asha: the rung of its latest job, from 0.</summary>
+    /// <summary>asha: the rung of the same checkpoint, from 0; before there is a figure, that of its latest job.</summary>
     public int? Rung { get; init; }
+    /// <summary>asha: the rung of its latest job, from 0. Trials are ranked by the highest rung that they have a figure of.</summary>
+    public int? Reached { get; init; }
     /// <summary>Epochs trained, of the same checkpoint.</summary>
     public int? Epochs { get; init; }
     /// <summary>Seconds of training, of all its jobs that have ended.</summary>
     public double? Seconds { get; init; }
-    /// <summary>Its latest job.</summary>
+    /// <summary>The job that the checkpoint is of; before there is a figure, its latest job.</summary>
     public string? Job { get; init; }
+    /// <summary>Its latest job, where that is another: <see cref="State"/> and <see cref="Error"/> are that one's.</summary>
+    public string? LatestJob { get; init; }
     /// <summary>Why it failed.</summary>
     public Problem? Error { get; init; }
 }

@@ -99,8 +99,8 @@ public sealed record TrainingOutput
     public int? Epoch { get; init; }
     /// <summary>Why the training ended before its last epoch, where it did: <c>earlyStopping</c> or <c>timeBudget</c>.</summary>
     public string? StoppedBy { get; init; }
-    /// <summary>Share of validation items that the final model classifies right; 0 for tasks without classes.</summary>
-    public required double ValidationAccuracy { get; init; }
+    /// <summary>Share of validation items that the final model classifies right; left out of tasks without classes.</summary>
+    public double? ValidationAccuracy { get; init; }
     /// <summary>Validation counts by true class (row) and predicted class (column), in the order of <see cref="Labels"/>; empty for tasks without classes.</summary>
     public required IReadOnlyList<IReadOnlyList<int>> ConfusionMatrix { get; init; }
     /// <summary>How far the ONNX model is from the trained one.</summary>

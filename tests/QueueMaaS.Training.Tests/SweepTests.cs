@@ -173,6 +173,37 @@ public sealed class SweepTests
         new Evaluation.EvaluationResult(0, 0, []).BalancedAccuracy.ShouldBeNull();
     }
 
+    [Theory]
+    [InlineData("""{"method":"grid","space":{"learningRate":{"values":[0.1,0.2,0.1]}}}""", "The field `learningRate` of `search.space` is at fault: `values` has 0.1 2 times")]
+    [InlineData("""{"method":"grid","space":{"learningRate":{"values":[0.1,0.10]}}}""", "`values` has 0.1 2 times")]
+    [InlineData("""{"method":"random","trials":2,"space":{"loss":{"values":[{"kind":"focal","gamma":2},{"gamma":2.0,"kind":"focal"}]}}}""", "2 times")]
+    public void A_value_that_stands_twice_in_a_space_is_refused_of_new_sweeps(string search, string words)
+    {
+        var sweep = JsonElement.Parse($$"""{"training":{"dataset":"d"},"search":{{search}},"register":"m"}""");
+        var problem = Should.Throw<ProblemException>(() => SweepPlan.OfNew(sweep, 100)).Problem;
+        (problem.Code, problem.Message.Contains(words, StringComparison.Ordinal)).ShouldBe(("search_invalid", true), problem.Message);
+        SweepPlan.Of(sweep, 100).Points.ShouldNotBeEmpty("one that was accepted before is led on");
+    }
+
+    [Theory]
+    [InlineData("""{"dataset":"bin","epoch":3}""", "unknown_field", "epoch", "input.training.epoch")]
+    [InlineData("""{"dataset":"bin","epochs":"3"}""", "invalid_value", "`epochs`", "input.training.epochs")]
+    [InlineData("""{"epochs":3}""", "invalid_request", "`dataset`", "input.training")]
+    [InlineData("""{"dataset":"bin","recipe":"nowhere@1"}""", "recipe_not_found", "nowhere", null)]
+    public void What_is_wrong_with_the_training_is_not_blamed_on_the_space(string training, string code, string words, string? path)
+    {
+        foreach (var search in new[] { """{"method":"grid","space":{"learningRate":{"values":[0.1,0.2]}}}""", """{"method":"asha","trials":3,"space":{"learningRate":{"uniform":[0.1,0.2]}}}""", """{"method":"auto","minutes":5}""" })
+        {
+            var problem = Should.Throw<ProblemException>(() => SweepPlan.OfNew(JsonElement.Parse($$"""{"training":{{training}},"search":{{search}},"register":"m"}"""), 100)).Problem;
+            problem.Code.ShouldBe(code, problem.Message);
+            problem.Message.ShouldStartWith("`training` is at fault, whatever is varied: ");
+            problem.Message.ShouldContain(words);
+            problem.Message.ShouldNotContain("space");
+            if (path is not null)
+                problem.Details!["path"].GetString().ShouldBe(path);
+        }
+    }
+
     [Fact]
     public void The_best_trial_is_given_with_its_best_checkpoint_not_with_its_last()
     {
@@ -183,7 +214,10 @@ public sealed class SweepTests
         var standing = SweepStanding.Of(plan, [Ended(1, 0, 0.5), Ended(1, 1, 0.6), Ended(1, 2, null), Ended(2, 0, 0.7), Ended(2, 1, 0.9), Ended(2, 2, 0.8), Ended(3, 0, 0.95)]);
 
         var best = standing.Best!;
-        (best.Trial, best.Metric, best.Metrics!["validationLoss"], best.Rung).ShouldBe((2, 0.9, 1.9, 2));
+        (best.Trial, best.Metric, best.Metrics!["validationLoss"]).ShouldBe((2, 0.9, 1.9));
+        (best.Rung, best.Job, best.Epochs).ShouldBe((1, "s:trial-0002.1", 3), "a line is about one checkpoint");
+        (best.Reached, best.LatestJob).ShouldBe((2, "s:trial-0002.2"));
+        (standing.Trials[2].Reached, standing.Trials[2].Job, standing.Trials[2].LatestJob).ShouldBe((0, "s:trial-0003", null));
         standing.BestRungOf(2).ShouldBe(1);
         standing.Trials.Select(static trial => (trial.Trial, trial.Metric)).ShouldBe([(2, 0.9), (1, 0.6), (3, 0.95)]);
         standing.Trials[1].State.ShouldBe(JobState.Cancelled);
@@ -203,7 +237,7 @@ public sealed class SweepTests
                     Dataset = "d@1",
                     Task = TrainingTask.Classification,
                     Metrics = new Dictionary<string, double> { ["validationAccuracy"] = figure, ["validationLoss"] = 1 + figure },
-                    History = [],
+                    History = [.. Enumerable.Range(1, plan.Rungs[rung]).Select(static epoch => new EpochMetrics { Epoch = epoch, Loss = 1, Accuracy = 0, ValidationLoss = 1, ValidationAccuracy = 0, Seconds = 1, ImagesPerSecond = 1 })],
                     Epoch = 1,
                     Parameters = 1,
                     Device = "cpu",

@@ -1029,6 +1029,10 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
 
+                    b.Property<DateTimeOffset?>("JobAcceptedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("job_accepted_at");
+
                     b.Property<string>("Metrics")
                         .HasColumnType("text")
                         .HasColumnName("metrics");
@@ -1049,9 +1053,9 @@ namespace QueueMaaS.Migrations.PostgreSql.Migrations
                     b.HasKey("Tenant", "Name", "Version")
                         .HasName("pk_model_versions");
 
-                    b.HasIndex("Tenant", "TrainedBy")
+                    b.HasIndex("Tenant", "TrainedBy", "JobAcceptedAt")
                         .IsUnique()
-                        .HasDatabaseName("ix_model_versions_tenant_trained_by");
+                        .HasDatabaseName("ix_model_versions_tenant_trained_by_job_accepted_at");
 
                     b.ToTable("model_versions", (string)null);
                 });

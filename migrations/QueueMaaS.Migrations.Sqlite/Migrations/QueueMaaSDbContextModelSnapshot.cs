@@ -1017,6 +1017,10 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                         .HasColumnType("INTEGER")
                         .HasColumnName("created_at");
 
+                    b.Property<long?>("JobAcceptedAt")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("job_accepted_at");
+
                     b.Property<string>("Metrics")
                         .HasColumnType("TEXT")
                         .HasColumnName("metrics");
@@ -1037,9 +1041,9 @@ namespace QueueMaaS.Migrations.Sqlite.Migrations
                     b.HasKey("Tenant", "Name", "Version")
                         .HasName("pk_model_versions");
 
-                    b.HasIndex("Tenant", "TrainedBy")
+                    b.HasIndex("Tenant", "TrainedBy", "JobAcceptedAt")
                         .IsUnique()
-                        .HasDatabaseName("ix_model_versions_tenant_trained_by");
+                        .HasDatabaseName("ix_model_versions_tenant_trained_by_job_accepted_at");
 
                     b.ToTable("model_versions", (string)null);
                 });

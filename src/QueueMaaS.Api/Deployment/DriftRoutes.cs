@@ -33,6 +33,8 @@ internal static class DriftRoutes
         Caller caller, string reference, HttpRequest request, IModelCatalog models, JobSubmitter submitter, JobWaiter waiter, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
         var asked = SubmissionReader.ReadBody<DriftRequest>(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
+        // Before it is passed on as a job's input: what no double can hold could not be written again.
+        DriftSettingsCheck.Check(asked.Settings, "settings");
         var version = await models.RequireAsync(caller.Tenant, reference, cancellationToken);
         var input = new BaselineInput { Model = $"{version.Name}@{version.Version}", Dataset = asked.Dataset, Split = asked.Split, Target = asked.Target, MaxRows = asked.MaxRows, Settings = asked.Settings };
         var outcome = await submitter.SubmitAsync(new JobSubmission { Kind = JobKind.Baseline, Input = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed) }, new SubmissionOrigin(caller.Tenant), cancellationToken);

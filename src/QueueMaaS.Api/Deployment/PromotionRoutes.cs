@@ -33,6 +33,7 @@ internal static class PromotionRoutes
         Caller caller, string reference, HttpRequest request, IModelCatalog models, JobSubmitter submitter, JobWaiter waiter, IOptions<ApiOptions> options, CancellationToken cancellationToken)
     {
         var body = SubmissionReader.ReadBody<PromotionRequest>(await Requests.ReadBodyAsync(request, MaxBodyBytes, cancellationToken));
+        GateCheck.RequireNumbers(body.Gate);
         // What the reference means now is what is judged, wherever its alias points later.
         var version = await models.RequireAsync(caller.Tenant, reference, cancellationToken);
         var input = JsonSerializer.SerializeToElement(new PromotionInput { Model = $"{version.Name}@{version.Version}", Alias = body.Alias, Gate = body.Gate }, QueueMaaSJson.Relaxed);

@@ -73,7 +73,7 @@ internal sealed class ArrayEvaluationSource : IEvaluationSource
             var from = at;
             var truths = Enumerable.Range(from, Math.Min(size, Count - from)).Select(TruthOf).ToArray();
             var items = truths.Select((truth, i) => new Item(from + i + 1, null, null, null, truth.Error)).ToArray();
-            yield return new(GroupBuilder.Build(items, good => Encode(model.Signature, input, [.. good.Select(i => from + i)])), [.. truths.Select(static truth => truth.Truth)]);
+            yield return new(GroupBuilder.Build(items, good => Encode(model.Signature, input, [.. good.Select(i => from + i)])), [.. truths.Select(static truth => truth.Truth)], [.. truths.Select(static truth => truth.Error is not null)]);
         }
     }
 

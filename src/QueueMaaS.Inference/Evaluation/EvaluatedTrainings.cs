@@ -10,7 +10,10 @@ public sealed class EvaluatedTrainings(IJobStore jobs)
     internal async Task<EvaluatedTraining?> FindAsync(string tenant, ModelVersion version, CancellationToken cancellationToken)
     {
         // A model that was made of a checkpoint has its training up to then.
-        if (version.TrainedBy?.Split('/') is not [var id, ..] || await jobs.FindAsync(tenant, id, cancellationToken) is not { Kind: JobKind.Training, Output: { } text })
+        if (version.TrainedBy?.Split('/') is not [var id, ..] || await jobs.FindAsync(tenant, id, cancellationToken) is not { Kind: JobKind.Training, Output: { } text } job)
+            return null;
+        // Once the job is deleted, its id may be that of a later one, which has not trained this.
+        if (job.CreatedAt > version.CreatedAt)
             return null;
         var output = JsonElement.Parse(text);
         if (!output.TryGetProperty("history", out var history) || history.ValueKind != JsonValueKind.Array)

@@ -34,17 +34,18 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
         foreach (var (version, head) in versions.Zip(heads))
             answers.Add(await ComputeAsync(attempt, version, head, source, progress, cancellationToken));
         int[] items = [.. Enumerable.Range(0, source.Count).Where(item => answers.TrueForAll(a => a.Answered[item]))];
-        var firstError = answers.Select(static a => a.FirstError).FirstOrDefault(static e => e is not null);
         if (items.Length == 0)
-            throw new ProblemException(firstError ?? Problem.Create(ProblemCodes.DatasetEmpty, "No item of the split was answered by every model."));
+            throw new ProblemException(FirstErrorOf(answers) ?? Problem.Create(ProblemCodes.DatasetEmpty, "No item of the split was answered by every model."));
         var evaluated = versions.Select((version, i) => heads[i].Task switch
         {
             EvaluationTask.Classification => new EvaluatedModel(version, heads[i], answers[i].Labels(items), null, null),
             EvaluationTask.MultiLabel => new EvaluatedModel(version, heads[i], null, answers[i].LabelSets(items), null),
             _ => new EvaluatedModel(version, heads[i], null, null, answers[i].Numbers(items)),
         }).ToArray();
-        return await ReportAsync(attempt.Job.Tenant, input, dataset, source, items, firstError, evaluated, cancellationToken);
+        return await ReportAsync(attempt.Job.Tenant, input, dataset, source, items, answers, evaluated, cancellationToken);
     }
+
+    private static Problem? FirstErrorOf(List<ModelAnswers> answers) => answers.Select(static a => a.FirstError).FirstOrDefault(static e => e is not null);
 
     private async Task<ModelAnswers> ComputeAsync(JobAttempt attempt, ModelVersion version, EvaluatedHead head, IEvaluationSource source, Progress progress, CancellationToken cancellationToken)
     {
@@ -65,20 +66,29 @@ public sealed class Evaluator(IModelCatalog models, IDatasetCatalog datasets, Pr
     }
 
     private async Task<EvaluationOutput> ReportAsync(
-        string tenant, EvaluationInput input, Dataset dataset, IEvaluationSource source, int[] items, Problem? firstError, EvaluatedModel[] evaluated, CancellationToken cancellationToken)
+        string tenant, EvaluationInput input, Dataset dataset, IEvaluationSource source, int[] items, List<ModelAnswers> answers, EvaluatedModel[] evaluated, CancellationToken cancellationToken)
     {
         var sliced = EvaluationSources.SlicesOf(input, dataset.Card);
         var data = new EvaluatedData($"{dataset.Name}@{dataset.Version}", dataset.Artifact, EvaluationSources.SplitOf(input, dataset.Card), source.Target);
         var pictures = new Dictionary<int, string>();
         var figures = new List<ModelEvaluation>();
-        foreach (var model in evaluated)
-            figures.Add(await ModelReport.MakeAsync(model, items, source, input, data, sliced, pictures, cancellationToken) with { Training = await trainings.FindAsync(tenant, model.Version, cancellationToken) });
+        foreach (var (model, answered) in evaluated.Zip(answers))
+        {
+            figures.Add(await ModelReport.MakeAsync(model, items, source, input, data, sliced, pictures, cancellationToken) with
+            {
+                Uncomputed = answered.Uncomputed,
+                FirstUncomputed = answered.FirstUncomputed,
+                Training = await trainings.FindAsync(tenant, model.Version, cancellationToken),
+            });
+        }
+
         var output = new EvaluationOutput
         {
             Task = evaluated[0].Head.Task,
             Items = items.Length,
             Failed = source.Count - items.Length,
-            FirstError = items.Length < source.Count ? firstError : null,
+            Unreadable = answers[0].Unreadable.Count(static unreadable => unreadable),
+            FirstError = FirstErrorOf(answers),
             Dataset = data,
             Model = figures[0],
             Compared = figures.ElementAtOrDefault(1),

@@ -4,7 +4,10 @@ using QueueMaaS.Inference.Evaluation.Statistics;
 namespace QueueMaaS.Inference.Evaluation;
 
 /// <summary>Items that are computed together, and what is true of each.</summary>
-internal sealed record EvaluationGroup(ItemGroup Group, IReadOnlyList<ItemTruth> Truths);
+/// <param name="Group">The items.</param>
+/// <param name="Truths">What is true of them.</param>
+/// <param name="Unreadable">Which of them the data set cannot give to any model: a damaged image, a row without its truth.</param>
+internal sealed record EvaluationGroup(ItemGroup Group, IReadOnlyList<ItemTruth> Truths, IReadOnlyList<bool> Unreadable);
 
 /// <summary>What is told of an item that a model got wrong.</summary>
 /// <param name="Name">Images: its name.</param>

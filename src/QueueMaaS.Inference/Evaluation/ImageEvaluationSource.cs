@@ -39,7 +39,7 @@ internal sealed class ImageEvaluationSource(OpenArchives archives, string artifa
                     (_brightness[from + i], _size[from + i]) = (measured.Brightness, measured.Size);
             }
 
-            yield return new(new(items, null), [.. images.Select(image => ItemTruth.Of(image.LabelName, several))]);
+            yield return new(new(items, null), [.. images.Select(image => ItemTruth.Of(image.LabelName, several))], [.. images.Select(static image => image.Error is not null)]);
         }
     }
 

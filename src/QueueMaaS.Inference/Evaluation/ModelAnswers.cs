@@ -22,10 +22,21 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
     /// <summary>Why the first item that was not failed.</summary>
     public Problem? FirstError { get; private set; }
 
+    /// <summary>Which items the data set can give to no model.</summary>
+    public bool[] Unreadable { get; } = new bool[count];
+
+    /// <summary>Items that were there to be computed, and that the model gave no answer to.</summary>
+    public int Uncomputed => Answered.Zip(Unreadable).Count(static item => item is (false, false));
+
+    /// <summary>Why the first of <see cref="Uncomputed"/> was not.</summary>
+    public Problem? FirstUncomputed { get; private set; }
+
     public void Add(EvaluationGroup group, GroupResults results)
     {
         foreach (var (item, truth) in group.Group.Items.Zip(group.Truths))
             Note((int)item.Number - 1, truth);
+        foreach (var (item, unreadable) in group.Group.Items.Zip(group.Unreadable))
+            Unreadable[item.Number - 1] = unreadable;
         if (results.Whole is { } whole)
         {
             var values = OutputNumbers.ToSingle(whole.Outputs[head.Output]);
@@ -40,7 +51,7 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
             if (result.Outputs is { } outputs)
                 Keep((int)result.Item.Number - 1, OutputNumbers.ToSingle(outputs[head.Output]));
             else
-                FirstError ??= result.Error;
+                Fail((int)result.Item.Number - 1, result.Error);
         }
     }
 
@@ -125,13 +136,20 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
         {
             if (!float.IsFinite(value))
             {
-                FirstError ??= Problem.Create(ProblemCodes.ModelExecutionFailed, $"The model's answer to item {item + 1} is NaN or infinite.", ("item", item + 1));
+                Fail(item, Problem.Create(ProblemCodes.ModelExecutionFailed, $"The model's answer to item {item + 1} is NaN or infinite.", ("item", item + 1)));
                 return;
             }
         }
 
         values.CopyTo(_numbers.AsSpan(item * _width, _width));
         Answered[item] = true;
+    }
+
+    private void Fail(int item, Problem? error)
+    {
+        FirstError ??= error;
+        if (!Unreadable[item])
+            FirstUncomputed ??= error;
     }
 
     private double Value(float number)

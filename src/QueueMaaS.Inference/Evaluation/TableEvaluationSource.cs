@@ -61,7 +61,7 @@ internal sealed class TableEvaluationSource : IEvaluationSource
             var items = places.Select((place, i) => new Item(place + 1, null, null, null, truths[i].Error)).ToArray();
             var group = GroupBuilder.Build(items, good => mapper.Encode(
                 [.. good.Select(i => Cells(_rows[places[i]], fields, mapper.Columns))], [.. good.Select(i => (long)places[i] + 1)]));
-            yield return new(group, [.. truths.Select(static truth => truth.Truth)]);
+            yield return new(group, [.. truths.Select(static truth => truth.Truth)], [.. truths.Select(static truth => truth.Error is not null)]);
         }
     }
 

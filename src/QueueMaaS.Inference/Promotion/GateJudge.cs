@@ -22,8 +22,11 @@ internal static class GateJudge
         var limit = condition.AtLeast ?? condition.AtMost;
         if (measured is not { } value || double.IsNaN(value))
             return new(text, false, $"`{condition.Metric}` has no value, so the condition does not hold.", null, limit) { Report = evaluation?.Output?.ReportArtifact };
-        var held = (condition.AtLeast is not { } least || value >= least) && (condition.AtMost is not { } most || value <= most);
-        return new(text, held, $"`{condition.Metric}` is {Text(value)}, {(held ? "as asked for" : "which is not enough")}{(evaluation is null ? "" : $", over {evaluation.Output!.Items:N0} items")}.", value, limit)
+        var within = (condition.AtLeast is not { } least || value >= least) && (condition.AtMost is not { } most || value <= most);
+        var uncomputed = Uncomputed(evaluation?.Output);
+        var held = within && uncomputed is null;
+        var verdict = within ? "as asked for" : value < condition.AtLeast ? "which is not enough" : "which is too much";
+        return new(text, held, $"{uncomputed}`{condition.Metric}` is {Text(value)}, {verdict}{(evaluation is null ? "" : $", over {evaluation.Output!.Items:N0} items")}.{LeftOut(evaluation?.Output)}", value, limit)
         {
             Interval = metric?.Interval(evaluation!.Output!.Model),
             Report = evaluation?.Output?.ReportArtifact,
@@ -49,6 +52,7 @@ internal static class GateJudge
         var gain = sign * comparison.Difference;
         var interval = sign > 0 ? comparison.DifferenceInterval : new(-comparison.DifferenceInterval.High, -comparison.DifferenceInterval.Low);
         var within = gain >= -condition.Tolerance;
+        var uncomputed = Uncomputed(output);
         var held = condition.Judgement switch
         {
             NotWorseJudgement.Significance => within || comparison.PValue >= Level,
@@ -56,6 +60,16 @@ internal static class GateJudge
             _ => within,
         };
         var by = $"{(gain < 0 ? $"worse by {Text(-gain)}" : $"better by {Text(gain)}")} ({FigureOf(output.Task)})";
+        if (uncomputed is not null)
+        {
+            return new(text, false, $"{uncomputed}It is {by} over the {output.Items:N0} items that both could compute.{LeftOut(output)}", gain, -condition.Tolerance)
+            {
+                Interval = interval,
+                PValue = comparison.PValue,
+                Report = output.ReportArtifact,
+            };
+        }
+
         var reason = condition.Judgement switch
         {
             NotWorseJudgement.Significance when comparison.PValue < Level && within && gain < 0 => $"{comparison.Sentence} The tolerance of {Text(condition.Tolerance)} allows as much.",
@@ -63,7 +77,7 @@ internal static class GateJudge
             NotWorseJudgement.Interval => $"Version {version} is {by}, with a 95 % interval of {Text(interval.Low)} to {Text(interval.High)} of what it is better by: {(held ? "all of it is" : "its lower end is not")} within the tolerance of {Text(condition.Tolerance)}.",
             _ => $"Version {version} is {by}, which the tolerance of {Text(condition.Tolerance)} {(held ? "allows" : "does not allow")}. Whether chance alone may give that (p = {Text(comparison.PValue)}) is not asked where the judgement is `figure`.",
         };
-        return new(text, held, $"{reason} Version {version} {(held ? "is held to be not worse than" : condition.Judgement == NotWorseJudgement.Interval ? "is not shown to be as good as" : "is held to be worse than")} version {before}.", gain, -condition.Tolerance)
+        return new(text, held, $"{reason} Version {version} {(held ? "is held to be not worse than" : condition.Judgement == NotWorseJudgement.Interval ? "is not shown to be as good as" : "is held to be worse than")} version {before}.{LeftOut(output)}", gain, -condition.Tolerance)
         {
             Interval = interval,
             PValue = comparison.PValue,
@@ -86,6 +100,22 @@ internal static class GateJudge
         var held = measured.Length == condition.Runs && p99 <= condition.P99Ms;
         var busy = others > 0 ? $", while {others} other request{(others == 1 ? " was" : "s were")} under way" : "";
         return new(text, held, $"99 % of {measured.Length} requests took no longer than {Text(p99)} ms (half of them {Text(measured[measured.Length / 2])} ms) on {worker}{busy}.", p99, condition.P99Ms);
+    }
+
+    /// <summary>What a version that is judged could not compute; null where it computed all. Whatever its figure over the rest, callers would be left without an answer.</summary>
+    private static string? Uncomputed(EvaluationOutput? output)
+    {
+        if (output is not { Model: { Uncomputed: > 0 and var count } model })
+            return null;
+        var readable = output.Items + output.Failed - output.Unreadable;
+        return $"`{model.Name}` could not compute {count:N0} of {readable:N0} items, so the condition does not hold. The first: {model.FirstUncomputed?.Message} ";
+    }
+
+    /// <summary>Items that are in no figure through no fault of the version that is judged.</summary>
+    private static string LeftOut(EvaluationOutput? output)
+    {
+        var unreadable = output is { Unreadable: > 0 and var damaged } ? $" {damaged:N0} items of the data set can be given to no model and are left out." : "";
+        return output is { Compared: { Uncomputed: > 0 and var count } other } ? $"{unreadable} {count:N0} items that `{other.Name}` could not compute are left out, too." : unreadable;
     }
 
     private static JudgedCondition NotMeasured(string text, GateEvaluation? evaluation) => new(text, false, $"It could not be measured: {evaluation?.Error?.Message ?? "there is no evaluation of it."}");

@@ -49,26 +49,27 @@ public sealed class PromotionJobExecutor(
     {
         try
         {
-            return await deployments.DecideAsync(job.Tenant, Decision(job.Id, input, version, before, conditions), cancellationToken);
+            return await deployments.DecideAsync(job.Tenant, Decision(job, input, version, before, conditions), cancellationToken);
         }
         catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.CanaryConflict)
         {
             conditions.Add(new($"aliases with a share take the inputs of {version.Name}@{version.Version}", false, exception.Problem.Message));
-            return await deployments.DecideAsync(job.Tenant, Decision(job.Id, input, version, before, conditions), cancellationToken);
+            return await deployments.DecideAsync(job.Tenant, Decision(job, input, version, before, conditions), cancellationToken);
         }
     }
 
-    private static NewDecision Decision(string job, PromotionInput input, ModelVersion version, int? before, List<JudgedCondition> conditions)
+    private static NewDecision Decision(JobRecord job, PromotionInput input, ModelVersion version, int? before, List<JudgedCondition> conditions)
     {
         var missed = conditions.FindAll(static condition => !condition.Held);
         return new()
         {
-            Cause = $"job {job}",
+            // Once a job is deleted its id may be another job's, which decides for itself.
+            Cause = $"job {job.Id} of {job.CreatedAt.ToUnixTimeMilliseconds()}",
             Model = version.Name,
             Version = version.Version,
             Alias = input.Alias,
             Outcome = missed.Count == 0 ? DecisionOutcome.Promoted : DecisionOutcome.Refused,
-            By = $"job {job}",
+            By = $"job {job.Id}",
             Reason = missed.Count == 0
                 ? $"All {conditions.Count} conditions hold: `{input.Alias}` points to {version.Name}@{version.Version}."
                 : $"{missed.Count} of {conditions.Count} conditions did not hold, so `{input.Alias}` stays {(before is { } at ? $"at version {at}" : "as it is")}. {missed[0].Condition}: {missed[0].Reason}",

@@ -11,7 +11,7 @@ public interface IModelCatalog
     /// <summary>As <see cref="FindAsync"/>, for those who compute with the version and ask at every request: where aliases of the model have a share of its traffic, a reference without version and alias is drawn by those shares. May be answered from memory. An alias that another process has moved is followed within 200 ms, one that this process has moved at once; the version's own <see cref="ModelVersion.Aliases"/> may be older.</summary>
     ValueTask<ModelVersion?> ResolveAsync(string tenant, VersionReference reference, CancellationToken cancellationToken) => new(FindAsync(tenant, reference, cancellationToken));
 
-    /// <summary>Stores the next version of a name. The first version becomes <c>production</c>. A repeat by the same training job gives the version it made before.</summary>
+    /// <summary>Stores the next version of a name. The first version becomes <c>production</c>. A repeat by the same training job (<see cref="NewModelVersion.TrainedBy"/> and <see cref="NewModelVersion.JobAcceptedAt"/>) gives the version it made before.</summary>
     /// <exception cref="ProblemException">As <see cref="TrafficShares.CheckAsync"/>: nothing is stored.</exception>
     Task<ModelVersion> RegisterAsync(string tenant, NewModelVersion version, CancellationToken cancellationToken);
 
@@ -47,6 +47,9 @@ public sealed record NewModelVersion
     public required BatchingSettings Batching { get; init; }
     public ModelCard? Card { get; init; }
     public string? TrainedBy { get; init; }
+
+    /// <summary>When the job of <see cref="TrainedBy"/> was accepted: once a job is deleted, its id may be another job's.</summary>
+    public DateTimeOffset? JobAcceptedAt { get; init; }
     public IReadOnlyDictionary<string, double>? Metrics { get; init; }
 
     /// <summary>An alias to point at the new version in the same transaction.</summary>

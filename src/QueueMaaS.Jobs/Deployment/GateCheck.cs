@@ -17,6 +17,19 @@ public sealed class GateCheck(IDatasetCatalog datasets)
     private const int MostRows = 1024;
     private const double MostMilliseconds = 600_000;
 
+    /// <summary>The part of the check that needs to look nowhere: that numbers are within their ranges. Those that no double can hold could not be written again by whoever passes a gate on.</summary>
+    /// <exception cref="ProblemException"><c>gate_invalid</c>.</exception>
+    public static void RequireNumbers(DeploymentGate gate)
+    {
+        ArgumentNullException.ThrowIfNull(gate);
+        foreach (var (index, condition) in (gate.Metrics ?? []).Index())
+            RequireNumbers($"gate.metrics[{index}]", condition);
+        if (gate.NotWorse is { } notWorse)
+            CheckTolerance(notWorse);
+        if (gate.Latency is { } latency)
+            CheckLatency(latency);
+    }
+
     /// <exception cref="ProblemException"><c>gate_invalid</c>, <c>metric_unknown</c>, <c>dataset_not_found</c> or <c>dataset_empty</c>.</exception>
     public async Task CheckAsync(string tenant, DeploymentGate gate, GateSubject subject, CancellationToken cancellationToken)
     {
@@ -26,17 +39,28 @@ public sealed class GateCheck(IDatasetCatalog datasets)
             throw Invalid("gate", "`gate` has no condition. Give `metrics`, `notWorse` or `latency`, or deploy without a gate.");
         if (gate.Metrics is { Count: > MostMetrics })
             throw Invalid("gate.metrics", $"`gate.metrics` has {gate.Metrics.Count} conditions; at most {MostMetrics} are taken.");
+        RequireNumbers(gate);
         foreach (var (index, condition) in (gate.Metrics ?? []).Index())
             await CheckMetricAsync(tenant, $"gate.metrics[{index}]", condition, subject, cancellationToken);
         if (gate.NotWorse is { } notWorse)
-        {
-            if (notWorse.Tolerance is not (>= 0 and < double.PositiveInfinity))
-                throw Invalid("gate.notWorse.tolerance", $"`gate.notWorse.tolerance` is {Text(notWorse.Tolerance)}; it must be 0 or greater: by how much the version may be worse.");
             await CheckDataAsync(tenant, "gate.notWorse", notWorse.Dataset, notWorse.Split, notWorse.Target, cancellationToken);
-        }
+    }
 
-        if (gate.Latency is { } latency)
-            CheckLatency(latency);
+    private static void RequireNumbers(string path, MetricCondition? condition)
+    {
+        if (condition is null)
+            throw Invalid(path, $"`{path}` is null. Give a condition, or leave it out.");
+        foreach (var (name, bound) in new[] { ("atLeast", condition.AtLeast), ("atMost", condition.AtMost) })
+        {
+            if (bound is { } number && !double.IsFinite(number))
+                throw Invalid($"{path}.{name}", $"`{path}.{name}` must be a number from {Text(double.MinValue)} to {Text(double.MaxValue)}.");
+        }
+    }
+
+    private static void CheckTolerance(NotWorseCondition notWorse)
+    {
+        if (notWorse.Tolerance is not (>= 0 and < double.PositiveInfinity))
+            throw Invalid("gate.notWorse.tolerance", $"`gate.notWorse.tolerance` must be from 0 to {Text(double.MaxValue)}: by how much the version may be worse.");
     }
 
     private static void CheckLatency(LatencyCondition latency)
@@ -54,9 +78,9 @@ public sealed class GateCheck(IDatasetCatalog datasets)
         var range = condition.Dataset is null ? OwnRange(path, condition, subject) : await EvaluatedRangeAsync(tenant, path, condition, subject, cancellationToken);
         if (condition is { AtLeast: null, AtMost: null })
             throw Invalid(path, $"`{path}` has no bound. Give `atLeast`, `atMost` or both for `{condition.Metric}`.");
-        if (condition.AtLeast is { } least && (!double.IsFinite(least) || least > range[1]))
+        if (condition.AtLeast is { } least && least > range[1])
             throw Invalid($"{path}.atLeast", $"`{path}` can never hold: `{condition.Metric}` is never {Text(least)} or greater; its greatest value is {Text(range[1])}.");
-        if (condition.AtMost is { } most && (!double.IsFinite(most) || most < range[0]))
+        if (condition.AtMost is { } most && most < range[0])
             throw Invalid($"{path}.atMost", $"`{path}` can never hold: `{condition.Metric}` is never {Text(most)} or smaller; its smallest value is {Text(range[0])}.");
         if (condition.AtLeast > condition.AtMost)
             throw Invalid(path, $"`{path}` can never hold: `atLeast` is {Text(condition.AtLeast.Value)} and `atMost` is {Text(condition.AtMost.Value)}.");

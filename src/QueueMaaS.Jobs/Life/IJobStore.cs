@@ -57,7 +57,7 @@ public interface IJobStore : IJobEvents
     /// <summary>Queues a paused job again; answers the job as it now is, null if unknown.</summary>
     Task<JobRecord?> ResumeAsync(string tenant, string id, string by, CancellationToken cancellationToken);
 
-    /// <summary>Cancels the job, and its unfinished children; answers the job as it now is, null if unknown.</summary>
+    /// <summary>Cancels the job, and its unfinished children; answers the job as it now is, null if unknown. Where it has ended otherwise, nothing changes.</summary>
     Task<JobRecord?> CancelAsync(string tenant, string id, string by, CancellationToken cancellationToken);
 
     /// <summary>Puts a failed job back in the queue, with its failed children, with their attempts counted from zero; null if unknown.</summary>

@@ -148,6 +148,7 @@ public sealed class JobSubmitter : IAsyncDisposable
     /// <param name="cancellationToken">Gives up waiting; the parts may still be accepted.</param>
     /// <param name="kind">What the parts are.</param>
     /// <param name="maxAttempts">How often each is tried. Default: as often as the job.</param>
+    /// <exception cref="ProblemException"><c>child_id_taken</c>: the id of a part is that of a job that is none of the parent's.</exception>
     public async Task SubmitChildrenAsync(
         JobRecord parent, IReadOnlyList<(string Id, string Input)> children, CancellationToken cancellationToken, JobKind kind = JobKind.Chunk, int? maxAttempts = null)
     {
@@ -155,14 +156,37 @@ public sealed class JobSubmitter : IAsyncDisposable
         foreach (var group in children.Chunk(256))
         {
             var accepted = await Task.WhenAll(group.Select(child => _accept.AddAsync(ToChild(parent, child.Id, child.Input, kind, maxAttempts ?? parent.MaxAttempts), cancellationToken)));
-            foreach (var outcome in accepted)
+            foreach (var outcome in accepted.Where(static outcome => outcome.Kind == AcceptKind.New))
             {
-                if (outcome.Kind != AcceptKind.New)
-                    continue;
                 Execution.JobTelemetry.RecordAccepted(kind);
                 _dispatch.Add(JobPointer.To(outcome.Job));
             }
+
+            foreach (var outcome in accepted)
+                RequireOwn(parent, outcome.Job);
         }
+    }
+
+    /// <summary>Refuses to go on where the id that a part will have is another job's already: what takes hours need not be done to find that out.</summary>
+    /// <exception cref="ProblemException"><c>child_id_taken</c>.</exception>
+    public async Task RequireChildIdAsync(JobRecord parent, string id, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(parent);
+        if (await _store.FindAsync(parent.Tenant, id, cancellationToken) is { } met)
+            RequireOwn(parent, met);
+    }
+
+    /// <summary>A part that was made before is found again under its id. Any other job there would be waited for in vain.</summary>
+    private static void RequireOwn(JobRecord parent, JobRecord child)
+    {
+        if (child.ParentId == parent.Id && child.Tenant == parent.Tenant)
+            return;
+        // What another tenant has under an id is not told.
+        var remedy = child.Tenant == parent.Tenant
+            ? $"Delete job `{child.Id}` and requeue this one, or submit this one again under another id."
+            : "Submit this job again under another id.";
+        throw new ProblemException(
+            ProblemCodes.ChildIdTaken, $"Job `{parent.Id}` makes a job with the id `{child.Id}`, but that id is taken by a job that is not its own. {remedy}", ("jobId", child.Id), ("parent", parent.Id));
     }
 
     public ValueTask DisposeAsync() => _accept.DisposeAsync();

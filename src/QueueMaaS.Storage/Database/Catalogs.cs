@@ -24,10 +24,7 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
 
     public Task<ModelVersion> RegisterAsync(string tenant, NewModelVersion version, CancellationToken cancellationToken) => database.WriteAsync(async context =>
     {
-        // A training job that was taken over after it registered finds its own version again: one job, one version.
-        var row = version.TrainedBy is null
-            ? null
-            : await context.Models.AsNoTracking().SingleOrDefaultAsync(m => m.Tenant == tenant && m.TrainedBy == version.TrainedBy, cancellationToken);
+        var row = await FindMadeAsync(context, tenant, version, cancellationToken);
         if (row is null)
         {
             var latest = await context.Models.Where(m => m.Tenant == tenant && m.Name == version.Name).MaxAsync(m => (int?)m.Version, cancellationToken) ?? 0;
@@ -43,6 +40,7 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
                 Batching = Json.Write(version.Batching),
                 Card = Json.WriteOrNull(version.Card),
                 TrainedBy = version.TrainedBy,
+                JobAcceptedAt = version.JobAcceptedAt,
                 Metrics = Json.WriteOrNull(version.Metrics),
                 CreatedAt = time.GetUtcNow(),
             };
@@ -97,6 +95,16 @@ public sealed class ModelCatalog(DatabaseSession database, TimeProvider time) : 
                 views.Add(await ViewAsync(context, row, cancellationToken));
             return views;
         }, cancellationToken);
+
+    /// <summary>A training job that was taken over after it registered finds its own version again: one job, one version. Not that of a job before it that had the same id and was deleted.</summary>
+    private static async Task<ModelVersionRow?> FindMadeAsync(QueueMaaSDbContext context, string tenant, NewModelVersion version, CancellationToken cancellationToken)
+    {
+        if (version is not { TrainedBy: { } job, JobAcceptedAt: { } accepted })
+            return null;
+        var made = await context.Models.AsNoTracking().Where(m => m.Tenant == tenant && m.TrainedBy == job && (m.JobAcceptedAt == accepted || m.JobAcceptedAt == null)).ToListAsync(cancellationToken);
+        // Of a version without that moment, which a program of before it was kept has registered, only its own tells.
+        return made.Find(row => row.JobAcceptedAt is not null || row.CreatedAt >= accepted);
+    }
 
     private async Task DeployAsync(QueueMaaSDbContext context, string tenant, NewModelVersion version, ModelAlias alias, CancellationToken cancellationToken)
     {

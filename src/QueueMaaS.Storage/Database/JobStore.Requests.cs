@@ -28,9 +28,13 @@ public sealed partial class JobStore
         var family = context.Jobs.Where(row => row.Tenant == tenant && (row.Id == id || row.ParentId == id));
         await RowLocks.TakeAsync(context, await family.Select(row => row.Id).ToListAsync(cancellationToken), waits: true, cancellationToken);
         var rows = await family.ToListAsync(cancellationToken);
+        var asked = rows.Find(row => row.Id == id);
+        // What has ended otherwise stays as it is, with the trials that are held for its being requeued.
+        if (asked is null || (asked.State.IsFinal() && asked.State != JobState.Cancelled))
+            return asked;
         foreach (var row in rows.Where(row => row.State.CanBecome(JobState.Cancelled)))
             changes.To(row, JobState.Cancelled, by, reason: "cancelled by request");
-        return rows.Find(row => row.Id == id);
+        return asked;
     }, cancellationToken);
 
     public Task<JobRecord?> RequeueAsync(string tenant, string id, string by, CancellationToken cancellationToken) => WriteAsync(async (context, changes) =>
@@ -75,7 +79,7 @@ public sealed partial class JobStore
     {
         if (ids.Count == 0)
             return 0;
-        var family = await context.Jobs.Where(job => ids.Contains(job.Id) || (job.ParentId != null && ids.Contains(job.ParentId))).Select(job => job.Id).ToListAsync(cancellationToken);
+        var family = await FamilyAsync(context, ids, cancellationToken);
         await RowLocks.TakeAsync(context, family, waits: true, cancellationToken);
         await context.Tries.Where(row => context.Deliveries.Any(delivery => delivery.Id == row.DeliveryId && family.Contains(delivery.JobId))).ExecuteDeleteAsync(cancellationToken);
         await context.Deliveries.Where(delivery => family.Contains(delivery.JobId)).ExecuteDeleteAsync(cancellationToken);
@@ -85,6 +89,19 @@ public sealed partial class JobStore
         await context.Jobs.Where(job => family.Contains(job.Id)).ExecuteDeleteAsync(cancellationToken);
         await LeaveGroupsAsync(context, ofGroups.Select(job => (job.Tenant, job.GroupId!)), cancellationToken);
         return ids.Count;
+    }
+
+    /// <summary>The jobs with their children and those of their children: the gate of a sweep's best model is two steps down.</summary>
+    private static async Task<List<string>> FamilyAsync(QueueMaaSDbContext context, IReadOnlyCollection<string> ids, CancellationToken cancellationToken)
+    {
+        var family = ids.ToHashSet(StringComparer.Ordinal);
+        for (var parents = family.ToList(); parents.Count > 0;)
+        {
+            var children = await context.Jobs.Where(job => job.ParentId != null && parents.Contains(job.ParentId)).Select(job => job.Id).ToListAsync(cancellationToken);
+            parents = children.FindAll(family.Add);
+        }
+
+        return [.. family];
     }
 
     /// <summary>One transaction of tracked changes; after its commit whoever waits is told, and what follows from ends is done.</summary>

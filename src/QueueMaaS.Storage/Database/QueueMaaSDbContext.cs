@@ -97,7 +97,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
         {
             model.ToTable("model_versions");
             model.HasKey(m => new { m.Tenant, m.Name, m.Version });
-            model.HasIndex(m => new { m.Tenant, m.TrainedBy }).IsUnique();
+            model.HasIndex(m => new { m.Tenant, m.TrainedBy, m.JobAcceptedAt }).IsUnique();
         });
         modelBuilder.Entity<ModelAliasRow>(alias =>
         {

@@ -73,6 +73,7 @@ internal sealed class TrainingCheckpoints(JobCheckpoints checkpoints, IArtifactS
                 Weights = (await StoreAsync(weightsPath, cancellationToken)).Id,
             },
             TrainedBy = $"{job.Id}/{checkpoint.Id}",
+            JobAcceptedAt = job.CreatedAt,
             Metrics = checkpoint.Metrics is { } metrics ? new Dictionary<string, double> { ["validationAccuracy"] = metrics.ValidationAccuracy, ["validationLoss"] = metrics.ValidationLoss } : null,
             Alias = alias,
         }, cancellationToken);

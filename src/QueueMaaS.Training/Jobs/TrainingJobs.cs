@@ -89,6 +89,10 @@ internal sealed class TrainingJobExecutor(
             input = input with { BatchSize = Math.Max(1, TrainingSettings.From(input).BatchSize / attempt.BatchDivisor) };
         if (input.Trial is { } trial)
             await RequireSweepAsync(job, trial, cancellationToken);
+        if (input.Gate is not null)
+            await submitter.RequireChildIdAsync(job, GateIdOf(job), cancellationToken);
+        if (input.Monitor is not null)
+            await submitter.RequireChildIdAsync(job, BaselineIdOf(job), cancellationToken);
         var settings = TrainingSettings.From(input);
         var resume = attempt.BatchDivisor > 1 ? null : await checkpoints.FindLatestAsync(job.Id, cancellationToken);
         // Between two epochs a state does not count in batches, so a trial goes on from its earlier rung whatever their size.
@@ -195,7 +199,7 @@ internal sealed class TrainingJobExecutor(
     /// <summary>What was trained is not lost for an alias that cannot move: the version is registered without it, and why is told.</summary>
     private async Task<(ModelVersion Version, Problem? Refused)> RegisterAndDeployAsync(JobAttempt attempt, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
-        var version = await VersionAsync(attempt.Job.Id, input, lineage, trained, exported, cancellationToken);
+        var version = await VersionAsync(attempt.Job, input, lineage, trained, exported, cancellationToken);
         try
         {
             return (await models.RegisterAsync(attempt.Job.Tenant, version, cancellationToken), null);
@@ -207,7 +211,7 @@ internal sealed class TrainingJobExecutor(
         }
     }
 
-    private async Task<NewModelVersion> VersionAsync(string jobId, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
+    private async Task<NewModelVersion> VersionAsync(JobRecord job, TrainingInput input, string lineage, TrainingArtifacts trained, ExportedFiles exported, CancellationToken cancellationToken)
     {
         var inspection = inspector.Inspect(exported.OnnxPath, madeHere: true);
         var weights = await StoreAsync(exported.WeightsPath, cancellationToken);
@@ -226,20 +230,25 @@ internal sealed class TrainingJobExecutor(
                 Parameters = JsonSerializer.SerializeToElement(input, QueueMaaSJson.Relaxed),
                 Weights = weights.Id,
             },
-            TrainedBy = jobId,
+            TrainedBy = job.Id,
+            JobAcceptedAt = job.CreatedAt,
             Metrics = Metrics(trained),
             Alias = input.Gate is null ? input.Deploy : null,
             Unaliased = input.Gate is not null,
-            RegisteredBy = $"job {jobId}",
+            RegisteredBy = $"job {job.Id}",
         };
     }
+
+    private static string GateIdOf(JobRecord training) => $"{training.Id}:gate";
+
+    private static string BaselineIdOf(JobRecord training) => $"{training.Id}:baseline";
 
     /// <summary>The gate is judged where models are run, by a job of its own: the training has done its part, whatever comes of it.</summary>
     private async Task<string?> HandToGateAsync(JobRecord job, TrainingInput input, ModelVersion version, CancellationToken cancellationToken)
     {
         if (input.Gate is not { } gate)
             return null;
-        var id = $"{job.Id}:gate";
+        var id = GateIdOf(job);
         var promotion = new PromotionInput { Model = $"{version.Name}@{version.Version}", Alias = input.Deploy!, Gate = gate };
         await submitter.SubmitChildrenAsync(job, [(id, JsonSerializer.Serialize(promotion, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Promotion);
         return id;
@@ -251,7 +260,7 @@ internal sealed class TrainingJobExecutor(
         if (input.Monitor is not { } settings)
             return;
         var baseline = new BaselineInput { Model = $"{version.Name}@{version.Version}", Dataset = dataset, Settings = settings };
-        await submitter.SubmitChildrenAsync(job, [($"{job.Id}:baseline", JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Baseline);
+        await submitter.SubmitChildrenAsync(job, [(BaselineIdOf(job), JsonSerializer.Serialize(baseline, QueueMaaSJson.Relaxed))], cancellationToken, JobKind.Baseline);
     }
 
     private async Task<Artifact> StoreAsync(string path, CancellationToken cancellationToken)
@@ -263,14 +272,12 @@ internal sealed class TrainingJobExecutor(
     private static TrialOutput ToOutput(TrialSettings trial, string dataset, TrainingArtifacts trained, double seconds)
     {
         var task = trained.Data.Examples.Targets.Task;
-        // For tasks without classes the accuracy is no figure to compare by.
-        var hasClasses = task is TrainingTask.Classification or TrainingTask.MultiLabel;
         return new()
         {
             Trial = trial,
             Dataset = dataset,
             Task = task,
-            Metrics = Metrics(trained).Where(m => double.IsFinite(m.Value) && (hasClasses || m.Key != "validationAccuracy")).ToDictionary(StringComparer.Ordinal),
+            Metrics = Metrics(trained).Where(m => double.IsFinite(m.Value) && (HasClasses(task) || m.Key != "validationAccuracy")).ToDictionary(StringComparer.Ordinal),
             History = trained.History,
             Epoch = trained.Epoch,
             StoppedBy = trained.StoppedBy,
@@ -279,6 +286,9 @@ internal sealed class TrainingJobExecutor(
             Seconds = seconds,
         };
     }
+
+    /// <summary>For tasks without classes the accuracy is no figure.</summary>
+    private static bool HasClasses(TrainingTask task) => task is TrainingTask.Classification or TrainingTask.MultiLabel;
 
     private static Dictionary<string, double> Metrics(TrainingArtifacts trained)
     {
@@ -311,7 +321,7 @@ internal sealed class TrainingJobExecutor(
         History = trained.History,
         Epoch = trained.Epoch,
         StoppedBy = trained.StoppedBy,
-        ValidationAccuracy = trained.Final.Accuracy,
+        ValidationAccuracy = HasClasses(trained.Data.Examples.Targets.Task) ? trained.Final.Accuracy : null,
         ConfusionMatrix = trained.Final.ConfusionMatrix,
         Parity = exported.Parity,
         Parameters = trained.Parameters,

@@ -71,6 +71,14 @@ internal sealed class SearchDimension
         return new(path, range);
     }
 
+    /// <summary>Refuses values that stand there twice. Sweeps that were accepted with such are led on.</summary>
+    /// <exception cref="ProblemException"><c>search_invalid</c>, naming the field and the value.</exception>
+    public static void RequireDifferent(string field, SearchRange? range)
+    {
+        if (range?.Values?.GroupBy(static value => value, SameValue.Comparer).FirstOrDefault(static same => same.Count() > 1) is { Key: var twice } same)
+            throw Invalid(field, $"`values` has {Short(twice.GetRawText())} {same.Count()} times. A value that is tried twice tells nothing new; give each once.");
+    }
+
     /// <summary>The grid's point of this number, from 0.</summary>
     public JsonElement At(long index)
     {
@@ -107,7 +115,19 @@ internal sealed class SearchDimension
         return IsInteger ? JsonSerializer.SerializeToElement((long)Math.Round(value)) : JsonSerializer.SerializeToElement(double.Parse(value.ToString("G12", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture));
     }
 
+    private static string Short(string text) => text.Length <= 60 ? text : $"{text[..57]}…";
+
     private ProblemException Invalid(string fault) => Invalid(Path.Text, fault);
 
     private static ProblemException Invalid(string field, string fault) => new(ProblemCodes.SearchInvalid, $"The field `{field}` of `search.space` is at fault: {fault}", ("field", field), ("path", "input.search.space"));
+
+    /// <summary>Values that are the same however they are written: 0.1 and 0.10, an object with its members in another order.</summary>
+    private sealed class SameValue : IEqualityComparer<JsonElement>
+    {
+        public static readonly SameValue Comparer = new();
+
+        public bool Equals(JsonElement one, JsonElement other) => JsonElement.DeepEquals(one, other);
+
+        public int GetHashCode(JsonElement value) => (int)value.ValueKind;
+    }
 }

@@ -27,9 +27,23 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
 
     public async Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken)
     {
+        try
+        {
+            return await LeadAsync(attempt, cancellationToken);
+        }
+        catch (ProblemException exception) when (!exception.IsTransient && !IsTriedAgain(attempt.Job))
+        {
+            await HoldTrialsAsync(attempt.Job, cancellationToken);
+            throw;
+        }
+    }
+
+    private async Task<SweepOutput> LeadAsync(JobAttempt attempt, CancellationToken cancellationToken)
+    {
         var job = attempt.Job;
         // The limit was kept when it was accepted.
         var plan = SweepPlan.Of(JsonElement.Parse(job.Input), int.MaxValue);
+        await submitter.RequireChildIdAsync(job, TrialJobs.BestIdOf(job.Id), cancellationToken);
         using var wake = new SemaphoreSlim(0, 1);
         // Trainings tell of their progress all the time; only a change of state is worth a look.
         var states = new ConcurrentDictionary<string, JobState>(StringComparer.Ordinal);
@@ -50,7 +64,7 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
         var (reported, told) = (time.GetTimestamp() - time.TimestampFrequency, "");
         while (true)
         {
-            await RequireFewFailuresAsync(plan, job, standing, cancellationToken);
+            RequireFewFailures(plan, standing);
             if (standing.Registration is { State: JobState.Succeeded } registered)
                 return await EndAsync(attempt, plan, standing, registered, cancellationToken);
             RequireRegistration(standing);
@@ -204,13 +218,20 @@ internal sealed class SweepJobExecutor(IJobStore store, JobSubmitter submitter, 
     private Task SubmitAsync(JobRecord job, SweepPlan plan, IReadOnlyList<(string Id, string Input)> trainings, CancellationToken cancellationToken) =>
         submitter.SubmitChildrenAsync(job, trainings, cancellationToken, JobKind.Training, plan.Input.TrialAttempts ?? DefaultTrialAttempts);
 
-    /// <summary>Where too many have failed, those that have not ended are held: they cost nothing more, and go on when the sweep is requeued.</summary>
-    private async Task RequireFewFailuresAsync(SweepPlan plan, JobRecord job, SweepStanding standing, CancellationToken cancellationToken)
+    /// <summary>Of a sweep that fails, the trials that have not ended are held: they cost nothing more, go on when the sweep is requeued, and go with it when it is deleted.</summary>
+    private async Task HoldTrialsAsync(JobRecord job, CancellationToken cancellationToken)
+    {
+        foreach (var open in (await store.ChildrenAsync(job.Id, cancellationToken)).Where(static child => !child.State.IsFinal()))
+            await store.PauseAsync(job.Tenant, open.Id, "worker", cancellationToken);
+    }
+
+    /// <summary>The next attempt goes on with the trials as they are.</summary>
+    private static bool IsTriedAgain(JobRecord job) => job.Attempt < job.MaxAttempts && job.GetRules().Retry?.On?.Contains(FailureClass.Deterministic) == true;
+
+    private static void RequireFewFailures(SweepPlan plan, SweepStanding standing)
     {
         if (standing.Failed <= (plan.Input.MaxFailedShare ?? DefaultFailedShare) * plan.Points.Count)
             return;
-        foreach (var open in standing.Jobs.Values.Where(child => !child.State.IsFinal()))
-            await store.PauseAsync(job.Tenant, open.Id, "worker", cancellationToken);
         var first = standing.Trials.Where(trial => trial.Error is not null).MinBy(trial => trial.Trial);
         throw new ProblemException(
             ProblemCodes.SweepFailed,

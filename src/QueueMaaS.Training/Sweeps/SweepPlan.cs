@@ -50,31 +50,12 @@ internal sealed class SweepPlan
     /// <summary>The name that the best model is registered under.</summary>
     public string Model => _training["model"]!.GetValue<string>();
 
+    /// <summary>The plan of a sweep that was accepted.</summary>
+    public static SweepPlan Of(JsonElement json, int maxTrials, AutoProposal? proposal = null) => Make(json, maxTrials, proposal, isNew: false);
+
+    /// <summary>The plan of a sweep that is handed in.</summary>
     /// <exception cref="ProblemException">Whatever is wrong with the sweep itself; its trainings are checked by <see cref="SweepSubmissionCheck"/>.</exception>
-    public static SweepPlan Of(JsonElement json, int maxTrials, AutoProposal? proposal = null)
-    {
-        var input = SubmissionReader.ReadInput<SweepInput>(json);
-        CheckRanges(input);
-        if (input.Training.ValueKind != JsonValueKind.Object)
-            throw new ProblemException(ProblemCodes.InvalidRequest, "`training` must be a JSON object: the input of a training job.", ("path", "input.training"));
-        // What is varied is put into it by name.
-        var training = ContractNames.Of(input.Training, "input.training");
-        if (training.ContainsKey("trial"))
-            throw Invalid("training.trial", "left out: the service writes it");
-        if (input.Register is { } register)
-            training["model"] = register;
-        else if (training["model"] is null)
-            throw Invalid("register", "given where `training` has no `model`: the name to register the best model under");
-        if (training["model"] is not JsonValue value || !value.TryGetValue<string>(out var model) || !Identifiers.IsName(model))
-            throw Invalid(input.Register is null ? "training.model" : "register", "1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit");
-        if (input.Search.Method == SearchMethod.Auto)
-            return OfAuto(input, training, proposal);
-        var points = SearchPoints.Of(input.Search, maxTrials);
-        CheckFields(input.Search, [.. points[0].Keys.Select(FieldPath.Parse)]);
-        var plan = new SweepPlan(input, training, points, RungsOf(input, training), null);
-        SweepMetric.RequireOneUnit(input.Metric, plan.LossField);
-        return plan;
-    }
+    public static SweepPlan OfNew(JsonElement json, int maxTrials) => Make(json, maxTrials, proposal: null, isNew: true);
 
     /// <summary>The training as it was given, without what is varied.</summary>
     public JsonObject Training() => (JsonObject)_training.DeepClone();
@@ -94,6 +75,61 @@ internal sealed class SweepPlan
         var training = (JsonObject)_training.DeepClone();
         FieldPath.Parse(field).Set(training, value);
         return training;
+    }
+
+    private static SweepPlan Make(JsonElement json, int maxTrials, AutoProposal? proposal, bool isNew)
+    {
+        var input = SubmissionReader.ReadInput<SweepInput>(json);
+        CheckRanges(input);
+        if (input.Training.ValueKind != JsonValueKind.Object)
+            throw new ProblemException(ProblemCodes.InvalidRequest, "`training` must be a JSON object: the input of a training job.", ("path", "input.training"));
+        // What is varied is put into it by name.
+        var training = ContractNames.Of(input.Training, "input.training");
+        if (training.ContainsKey("trial"))
+            throw Invalid("training.trial", "left out: the service writes it");
+        if (input.Register is { } register)
+            training["model"] = register;
+        else if (training["model"] is null)
+            throw Invalid("register", "given where `training` has no `model`: the name to register the best model under");
+        if (training["model"] is not JsonValue value || !value.TryGetValue<string>(out var model) || !Identifiers.IsName(model))
+            throw Invalid(input.Register is null ? "training.model" : "register", "1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit");
+        if (isNew)
+        {
+            RequireReadable(training);
+            foreach (var (field, range) in input.Search.Space ?? new Dictionary<string, SearchRange>())
+                SearchDimension.RequireDifferent(field, range);
+        }
+
+        if (input.Search.Method == SearchMethod.Auto)
+            return OfAuto(input, training, proposal);
+        var points = SearchPoints.Of(input.Search, maxTrials);
+        CheckFields(input.Search, [.. points[0].Keys.Select(FieldPath.Parse)]);
+        var plan = new SweepPlan(input, training, points, RungsOf(input, training), null);
+        SweepMetric.RequireOneUnit(input.Metric, plan.LossField);
+        return plan;
+    }
+
+    /// <summary>The training by itself, before anything is varied: what is wrong with it is no fault of the space.</summary>
+    private static void RequireReadable(JsonObject training)
+    {
+        try
+        {
+            _ = TrainingDocument.Read(JsonSerializer.SerializeToElement(training));
+        }
+        catch (ProblemException exception)
+        {
+            var cause = exception.Problem;
+            var details = new Dictionary<string, JsonElement>(cause.Details ?? new Dictionary<string, JsonElement>(), StringComparer.Ordinal);
+            if (details.TryGetValue("path", out var path) && path.GetString() is { } place)
+            {
+                place = place.StartsWith("input", StringComparison.Ordinal) ? place["input".Length..].TrimStart('.') : place;
+                details["path"] = JsonSerializer.SerializeToElement(place.Length == 0 ? "input.training" : $"input.training.{place}");
+            }
+
+            // The reader speaks of an `input`, which is the training here.
+            var message = cause.Message.StartsWith("Input ", StringComparison.Ordinal) ? $"It {cause.Message["Input ".Length..]}" : cause.Message;
+            throw new ProblemException(new Problem(cause.Code, $"`training` is at fault, whatever is varied: {message}", details), exception);
+        }
     }
 
     private static SweepPlan OfAuto(SweepInput input, JsonObject training, AutoProposal? proposal)

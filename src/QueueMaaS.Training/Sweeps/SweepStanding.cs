@@ -120,10 +120,13 @@ internal sealed class SweepStanding
             State = latest?.State,
             Metric = best is { } figured ? FigureOf(figured) : null,
             Metrics = output?.Metrics,
-            Rung = plan.IsHalving && latest is not null ? rung : null,
+            // A line is about one checkpoint: that of its figure, where it has one.
+            Rung = plan.IsHalving && latest is not null ? best?.Item2 ?? rung : null,
+            Reached = plan.IsHalving && latest is not null ? rung : null,
             Epochs = output?.History.Count,
             Seconds = seconds > 0 ? seconds : null,
-            Job = latest?.Id,
+            Job = best is { } shown ? Jobs[shown].Id : latest?.Id,
+            LatestJob = best is { } of && of != (number, rung) ? latest?.Id : null,
             Error = latest is { State: JobState.Failed or JobState.Expired or JobState.Retrying } ? TrialJobs.ErrorOf(latest) : null,
         }, reached);
     }

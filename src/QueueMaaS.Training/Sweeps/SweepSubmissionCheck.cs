@@ -16,7 +16,7 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
 
     public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
-        var plan = SweepPlan.Of(input, options.Value.MaxTrials);
+        var plan = SweepPlan.OfNew(input, options.Value.MaxTrials);
         if (plan.IsAuto)
         {
             var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);

@@ -93,6 +93,9 @@ public abstract class DriftCases(ServiceFixture service)
             ($$"""{"dataset":"{{data}}","target":"planet"}""", ProblemCodes.ColumnNotFound),
             ($$"""{"dataset":"{{data}}","maxRows":5}""", ProblemCodes.InvalidValue),
             ($$$"""{"dataset":"{{{data}}}","settings":{"threshold":0}}""", ProblemCodes.InvalidValue),
+            // What no double can hold.
+            ($$$"""{"dataset":"{{{data}}}","settings":{"threshold":1e400}}""", ProblemCodes.InvalidValue),
+            ($$$"""{"dataset":"{{{data}}}","settings":{"windowSeconds":1e400}}""", ProblemCodes.InvalidValue),
             ($$$"""{"dataset":"{{{data}}}","settings":{"windowSeconds":0}}""", ProblemCodes.InvalidValue),
             ($$$"""{"dataset":"{{{data}}}","settings":{"minRows":3}}""", ProblemCodes.InvalidValue),
             ($$"""{"dataset":"{{data}}","bins":3}""", ProblemCodes.UnknownField),

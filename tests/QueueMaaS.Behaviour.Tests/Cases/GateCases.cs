@@ -174,6 +174,12 @@ public abstract class GateCases(ServiceFixture service)
             ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":-1}}""", ProblemCodes.GateInvalid),
             ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","judgement":"coin"}}""", ProblemCodes.InvalidValue),
             ("""{"latency":{"p99Ms":0}}""", ProblemCodes.GateInvalid),
+            // What no double can hold.
+            ("""{"latency":{"p99Ms":1e400}}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[{"metric":"validationLoss","atLeast":1e400}]}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[{"metric":"validationLoss","atMost":-1e400}]}""", ProblemCodes.GateInvalid),
+            ("""{"metrics":[null]}""", ProblemCodes.GateInvalid),
+            ($$$$"""{"notWorse":{"dataset":"{{{{data}}}}","tolerance":1e400}}""", ProblemCodes.GateInvalid),
             ("""{"latency":{"p99Ms":5,"runs":3}}""", ProblemCodes.GateInvalid),
             ("""{"latency":{"p99Ms":5,"batchSize":5000}}""", ProblemCodes.GateInvalid),
         })
@@ -203,6 +209,107 @@ public abstract class GateCases(ServiceFixture service)
         made.Select(one => one!.Id).Distinct().Count().ShouldBe(1);
         (await DecisionsAsync(model)).Count.ShouldBe(1);
         (await service.Api.GetModelAsync(model, Cancel)).Version.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task An_id_that_is_used_again_after_its_job_was_deleted_is_another_job()
+    {
+        var (id, model, other) = (Requests.NewId(), Requests.NewId(), Requests.NewId());
+        var data = await UploadDataAsync(Rows(120));
+        string Training(string name, int epochs, string least) => $$$$"""{"kind":"training","id":"{{{{id}}}}","input":{"model":"{{{{name}}}}","dataset":"{{{{data}}}}","epochs":{{{{epochs}}}},"deploy":"production","gate":{"metrics":[{"metric":"validationAccuracy","atLeast":{{{{least}}}}}]}}}""";
+        async Task<(TrainingOutput Trained, ModelDecision Decision)> RunAsync(string training)
+        {
+            var trained = Requests.Output<TrainingOutput>(await service.Api.WaitAsync((await SubmitAsync(training)).Id, Cancel));
+            var decision = Requests.Output<ModelDecision>(await service.Api.WaitAsync(trained.Promotion!, Cancel));
+            await DeleteAsync(id);
+            return (trained, decision);
+        }
+
+        var first = await RunAsync(Training(model, 1, "0"));
+        var second = await RunAsync(Training(model, 3, "0"));
+        var third = await RunAsync(Training(other, 1, "0"));
+        (first.Trained.Version, second.Trained.Version, third.Trained.Version).ShouldBe((1, 2, 1));
+        second.Trained.OnnxArtifact.ShouldNotBe(first.Trained.OnnxArtifact);
+        (await service.Api.GetModelAsync($"{model}@2", Cancel)).Artifact.ShouldBe(second.Trained.OnnxArtifact);
+        (await service.Api.GetModelAsync($"{other}@1", Cancel)).TrainedBy.ShouldBe(id);
+        (second.Decision.Version, third.Decision.Model).ShouldBe((2, other));
+
+        // A promotion of the same id, asked for another version.
+        var (promoted, _) = await ThreeOffAsync();
+        async Task<ModelDecision> DecideAsync(int version)
+        {
+            var job = await SubmitAsync($$$$"""{"kind":"promotion","id":"{{{{id}}}}","input":{"model":"{{{{promoted}}}}@{{{{version}}}}","alias":"live","gate":{"latency":{"p99Ms":60000} } } }""");
+            var decision = Requests.Output<ModelDecision>(await service.Api.WaitAsync(job.Id, Cancel));
+            await DeleteAsync(id);
+            return decision;
+        }
+
+        ((await DecideAsync(1)).Version, (await DecideAsync(2)).Version).ShouldBe((1, 2));
+        (await DecisionsAsync(promoted)).Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_sweep_goes_with_all_that_it_made_and_its_id_can_be_used_again()
+    {
+        var (id, name) = (Requests.NewId(), Requests.NewId());
+        var data = await UploadDataAsync(Rows(120));
+        for (var version = 1; version <= 2; version++)
+        {
+            await SubmitAsync($$$$"""{"kind":"sweep","id":"{{{{id}}}}","input":{"training":{"dataset":"{{{{data}}}}","epochs":{{{{version}}}},"deploy":"production","gate":{"metrics":[{"metric":"validationAccuracy","atLeast":0}]}},"search":{"method":"grid","space":{"learningRate":{"values":[0.001,0.01]}}},"register":"{{{{name}}}}"}}""");
+            var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(id, Cancel));
+            output.Version.ShouldBe(version);
+            Requests.Output<ModelDecision>(await service.Api.WaitAsync(output.Promotion!, Cancel)).Version.ShouldBe(version);
+            await DeleteAsync(id);
+            (await service.Http.GetAsync($"v1/jobs/{output.Promotion}", Cancel)).StatusCode.ShouldBe(System.Net.HttpStatusCode.NotFound, "a gate is a child of a child");
+        }
+    }
+
+    [Fact]
+    public async Task A_version_that_cannot_compute_some_rows_is_not_promoted_whatever_it_says_of_the_others()
+    {
+        var model = Requests.NewId();
+        await UploadModelAsync(model, TestModels.Identity(DataType.Float, 2), Pipeline(0));
+        await UploadModelAsync(model, TestModels.SquareRoot(), Pipeline(0));
+        // The root of every fourth row is no number. Both are right on all others.
+        var data = await UploadDataAsync("a,b,truth\n" + string.Concat(Enumerable.Range(0, 80).Select(static i => i % 4 == 0 ? "-2,-1,high\n" : i % 2 == 0 ? "1,2,high\n" : "2,1,low\n")));
+        var gate = $$$$"""{"metrics":[{"metric":"accuracy","atLeast":0.88,"dataset":"{{{{data}}}}"}],"notWorse":{"dataset":"{{{{data}}}}","judgement":"interval"}}""";
+
+        var refused = Requests.Output<ModelDecision>(await PromoteAsync($"{model}@2", "production", gate));
+        refused.Outcome.ShouldBe(DecisionOutcome.Refused);
+        refused.Conditions.Select(static condition => condition.Held).ShouldBe([false, false]);
+        refused.Conditions.ShouldAllBe(condition => condition.Reason.StartsWith($"`{model}@2` could not compute 20 of 80 items, so the condition does not hold. The first: "));
+        refused.Conditions[0].Reason.ShouldContain("over 60 items");
+
+        // The other way round the new version is the better one, though nothing can be compared on those rows.
+        await service.Api.DeployAsync(model, "live", 2, Cancel);
+        var promoted = Requests.Output<ModelDecision>(await PromoteAsync($"{model}@1", "live", gate));
+        promoted.Outcome.ShouldBe(DecisionOutcome.Promoted, promoted.Reason);
+        promoted.Conditions[1].Reason.ShouldEndWith($"20 items that `{model}@2` could not compute are left out, too.");
+    }
+
+    [Fact]
+    public async Task A_training_whose_gates_id_is_another_jobs_fails_before_it_trains_and_says_which()
+    {
+        var (id, model) = (Requests.NewId(), Requests.NewId());
+        var data = await UploadDataAsync(Rows(120));
+        await service.Api.WaitAsync((await service.Api.SubmitAsync(Requests.Double(1, 2) with { Id = $"{id}:gate" }, cancellationToken: Cancel)).Id, Cancel);
+        await SubmitAsync($$$$"""{"kind":"training","id":"{{{{id}}}}","input":{"model":"{{{{model}}}}","dataset":"{{{{data}}}}","epochs":1,"deploy":"production","gate":{"metrics":[{"metric":"validationAccuracy","atLeast":0}]}}}""");
+        var failed = await service.Api.WaitAsync(id, Cancel);
+        (failed.State, failed.Error!.Code, failed.Error.Details!["jobId"].GetString()).ShouldBe((JobState.Failed, ProblemCodes.ChildIdTaken, $"{id}:gate"));
+        (await service.Http.GetAsync($"v1/models/{model}@1", Cancel)).StatusCode.ShouldBe(System.Net.HttpStatusCode.NotFound);
+
+        // As the error says.
+        await DeleteAsync($"{id}:gate");
+        using (var requeued = await service.Http.PostAsync($"v1/jobs/{id}/requeue", null, Cancel))
+            requeued.IsSuccessStatusCode.ShouldBeTrue();
+        var trained = Requests.Output<TrainingOutput>(await service.Api.WaitAsync(id, Cancel));
+        Requests.Output<ModelDecision>(await service.Api.WaitAsync(trained.Promotion!, Cancel)).Outcome.ShouldBe(DecisionOutcome.Promoted);
+    }
+
+    private async Task DeleteAsync(string id)
+    {
+        using var deleted = await service.Http.DeleteAsync($"v1/jobs/{id}", Cancel);
+        deleted.StatusCode.ShouldBe(System.Net.HttpStatusCode.NoContent);
     }
 
     /// <summary>Two versions, and a data set of a hundred rows that the first knows all of and the second three fewer.</summary>

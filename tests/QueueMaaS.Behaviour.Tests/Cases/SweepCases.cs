@@ -189,6 +189,51 @@ public abstract class SweepCases(ServiceFixture service)
         (await service.Api.WaitAsync(refused.Id, Cancel)).Error!.Code.ShouldBe("sweep_failed", "the trial fails again");
     }
 
+    [Theory]
+    [InlineData(":trial-0002", """{"method":"grid","space":{"learningRate":{"values":[0.001,0.01,0.02]}}}""")]
+    [InlineData(":best", """{"method":"grid","space":{"learningRate":{"values":[0.001,0.01]}}}""")]
+    [InlineData(":probe", """{"method":"auto","minutes":1}""")]
+    public async Task A_sweep_that_finds_another_job_under_the_id_of_one_of_its_own_fails_and_says_which(string taken, string search)
+    {
+        await UploadAsync("sweep-taken");
+        var id = Requests.NewId();
+        await service.Api.WaitAsync((await service.Api.SubmitAsync(Requests.Double(1, 2) with { Id = id + taken }, cancellationToken: Cancel)).Id, Cancel);
+        await service.Api.SubmitAsync(new JobSubmission { Id = id, Kind = JobKind.Sweep, Input = JsonElement.Parse($$"""{"training":{"dataset":"sweep-taken","epochs":1},"search":{{search}},"register":"taken"}""") }, cancellationToken: Cancel);
+        var failed = await service.Api.WaitAsync(id, Cancel);
+        (failed.State, failed.Error!.Code, failed.Error.Details!["jobId"].GetString()).ShouldBe((JobState.Failed, ProblemCodes.ChildIdTaken, id + taken));
+        failed.Error.Message.ShouldContain($"Delete job `{id}{taken}` and requeue this one");
+        foreach (var child in await service.Jobs.ChildrenAsync(id, Cancel))
+            (child.State.IsFinal() || child.State == JobState.Paused).ShouldBeTrue($"{child.Id} is {child.State}: it trains for nobody");
+        if (taken == ":probe")
+            return;
+
+        using (var deleted = await service.Http.DeleteAsync($"v1/jobs/{id}{taken}", Cancel))
+            deleted.IsSuccessStatusCode.ShouldBeTrue();
+        using (var requeued = await service.Http.PostAsync($"v1/jobs/{id}/requeue", null, Cancel))
+            requeued.IsSuccessStatusCode.ShouldBeTrue();
+        Requests.Output<SweepOutput>(await service.Api.WaitAsync(id, Cancel)).Failed.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task A_cancel_that_is_refused_changes_nothing_and_held_trials_go_with_their_sweep()
+    {
+        await UploadAsync("sweep-ended");
+        // The first trial cannot be built; the others would take long.
+        var sweep = await SubmitAsync("""{"training":{"dataset":"sweep-ended","epochs":400,"batchSize":4},"search":{"method":"grid","space":{"network":{"values":[[{"type":"linear","out":7}],[{"type":"linear"}],[{"type":"linear","out":2}]]}}},"maxFailedShare":0.1,"register":"ended"}""");
+        (await service.Api.WaitAsync(sweep.Id, Cancel)).Error!.Code.ShouldBe("sweep_failed");
+        var held = (await service.Jobs.ChildrenAsync(sweep.Id, Cancel)).Where(static child => child.State == JobState.Paused).Select(static child => child.Id).ToArray();
+        held.ShouldNotBeEmpty();
+
+        using (var refused = await service.Http.PostAsync($"v1/jobs/{sweep.Id}/cancel", null, Cancel))
+            (await Requests.ProblemAsync(refused)).ShouldSatisfyAllConditions(p => p.Status.ShouldBe(409), p => p.Code.ShouldBe(ProblemCodes.JobStateConflict));
+        foreach (var trial in held)
+            (await service.Api.GetAsync(trial, Cancel)).State.ShouldBe(JobState.Paused);
+
+        using (var deleted = await service.Http.DeleteAsync($"v1/jobs/{sweep.Id}", Cancel))
+            deleted.IsSuccessStatusCode.ShouldBeTrue();
+        (await service.Jobs.ChildrenAsync(sweep.Id, Cancel)).ShouldBeEmpty();
+    }
+
     [Fact]
     public async Task Pausing_and_cancelling_a_sweep_holds_and_ends_its_trials()
     {

@@ -44,6 +44,9 @@ public sealed class ModelVersionRow
     public required string Batching { get; set; }
     public string? Card { get; set; }
     public string? TrainedBy { get; set; }
+
+    /// <summary>When the job of <see cref="TrainedBy"/> was accepted; null of versions that a program before this column has registered.</summary>
+    public DateTimeOffset? JobAcceptedAt { get; set; }
     public string? Metrics { get; set; }
     public required DateTimeOffset CreatedAt { get; set; }
 
