@@ -19,7 +19,7 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
         var plan = SweepPlan.Of(input, options.Value.MaxTrials);
         if (plan.IsAuto)
         {
-            var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);
+            var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken, chosenLater: true);
             SweepMetric.Require(plan.Input.Metric, TaskOf(settings, dataset));
             return plan.Model;
         }
