@@ -130,6 +130,7 @@ internal sealed class TrainingJobExecutor(
 
             request = request with { Checkpoint = (snapshot, plan, data) => Store(attempt, request, reference, snapshot, plan, WithVocabulary(data)) };
             var log = new TrainingLog(attempt, settings.Epochs, resume?.Snapshot.State.History.Count ?? 0);
+            request = request with { Prepared = log.Prepared };
             await log.BeginAsync(reference, resume?.Snapshot.Id, settings.BatchSize, cancellationToken);
             var trained = await new TrainingRun(time).ExecuteAsync(
                 request,

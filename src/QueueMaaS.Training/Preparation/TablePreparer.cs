@@ -15,7 +15,7 @@ internal static class TablePreparer
     {
         var target = TableTarget.Find(table, settings);
         var inputs = InputColumns(table, target, settings);
-        var rows = TableRows.Usable(table, target, settings, row => inputs.All(f => SettingsOf(f, settings).Missing != MissingValue.Refuse || f.Values[row] is not null));
+        var (rows, incomplete) = TableRows.Usable(table, target, settings, row => inputs.All(f => SettingsOf(f, settings).Missing != MissingValue.Refuse || f.Values[row] is not null));
         var classes = target.Classes(rows);
         var (split, report) = ItemSplit.Of(TableRows.SplitItems(table, rows, classes?.Classes, settings, LeakAction.Keep, row => string.Join('\u001f', inputs.Select(f => f.Values[row]))), settings);
         // Fitted on the training rows alone: what validation shows is what serving will meet.
@@ -34,7 +34,7 @@ internal static class TablePreparer
             Pipeline = TableRows.Answers(new() { Table = new() { Columns = columns } }, targets),
             DefaultPreset = "mlp",
             Corrupt = new(0, 0, []),
-            Report = report with { Synthetic = synthetic, Incomplete = table.Rows - rows.Length },
+            Report = report with { Synthetic = synthetic, Incomplete = incomplete },
         };
     }
 
@@ -76,6 +76,7 @@ internal static class TableRows
     public static int[] Usable(TableData table, TableTarget target, TrainingSettings settings, Func<int, bool> complete)
     {
         int[] rows = [.. Enumerable.Range(0, table.Rows).Where(r => target.Has(r) && complete(r))];
+        var incomplete = table.Rows - rows.Length;
         if (settings.Limit is { } limit && limit < rows.Length)
         {
             Seeds.Generator(settings.Seed, "limit").Shuffle(rows);
@@ -83,7 +84,7 @@ internal static class TableRows
             Array.Sort(rows);
         }
 
-        return rows.Length > 0 ? rows : throw new ProblemException(ProblemCodes.DatasetEmpty, $"None of the {table.Rows:N0} rows has a target and the values that are needed.", ("rows", table.Rows));
+        return rows.Length > 0 ? (rows, incomplete) : throw new ProblemException(ProblemCodes.DatasetEmpty, $"None of the {table.Rows:N0} rows has a target and the values that are needed.", ("rows", table.Rows));
     }
 
     public static SplitItems SplitItems(TableData table, int[] rows, int[]? classes, TrainingSettings settings, LeakAction leak, Func<int, string> content)
