@@ -72,14 +72,14 @@ internal static class TablePreparer
 /// <summary>What tables and texts share: which rows are used, how they are split, what answers look like.</summary>
 internal static class TableRows
 {
-    /// <summary>The rows that have a target and whatever else they need, no more than the limit.</summary>
-    public static int[] Usable(TableData table, TableTarget target, TrainingSettings settings, Func<int, bool> complete)
+    /// <summary>The rows that have a target and whatever else they need, no more than the limit, and how many have not.</summary>
+    public static (int[] Rows, int Incomplete) Usable(TableData table, TableTarget target, TrainingSettings settings, Func<int, bool> complete)
     {
         int[] rows = [.. Enumerable.Range(0, table.Rows).Where(r => target.Has(r) && complete(r))];
         var incomplete = table.Rows - rows.Length;
         if (settings.Limit is { } limit && limit < rows.Length)
         {
-            Seeds.Generator(settings.Seed, "limit").Shuffle(rows);
+            Seeds.Generator(settings.DataSeed, "limit").Shuffle(rows);
             rows = rows[..limit];
             Array.Sort(rows);
         }

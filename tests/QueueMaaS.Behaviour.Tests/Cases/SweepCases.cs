@@ -265,6 +265,8 @@ public abstract class SweepCases(ServiceFixture service)
         await RefusedAsync("""{"optimizer":{"values":["sgd","adam"]},"optimization.nesterov":{"values":[true]}}""", "invalid_value", "Trial 2 of the sweep (optimizer \"adam\", optimization.nesterov true)");
         await RefusedAsync("""{"preset":{"values":["mlp","mpl"]}}""", "specification_invalid", "There is no preset 'mpl'");
         await RefusedAsync("""{"data.target":{"values":["label","price"]}}""", "column_not_found", "Trial 2");
+        await RefusedAsync("""{"data.columns.x.missing":{"values":["mean","refuse"]}}""", "search_invalid", "which items trials are validated on");
+        await RefusedAsync("""{"epochs":{"values":[1,2]},"data.split.kind":{"values":["stratified","random"]}}""", "search_invalid", "varies `data.split.kind`");
         await RefusedAsync("""{"seed":{"values":[1]}}""", "metric_unknown", "`f1`", ",\"metric\":\"f1\"");
         await RefusedAsync("""{"seed":{"values":[1]}}""", "metric_unknown", "a training with classes", ",\"metric\":\"validationR2\"");
         var trial = (await Should.ThrowAsync<ProblemException>(() => service.Api.SubmitAsync(
