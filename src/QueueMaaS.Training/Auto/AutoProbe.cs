@@ -21,9 +21,15 @@ internal static class AutoProbe
     private const int TimedSteps = 4;
     private const int WarmUpSteps = 2;
 
+    /// <summary>Setting up takes longer than a step of a small network, so no run ends before its first settled step to save less than this.</summary>
+    private const double SettlingSeconds = 1;
+
     /// <summary>Of what all measuring may take, what one network's runs may take before the next is looked at.</summary>
     private const double NetworkShare = 0.25;
     private const int FewestRangeSteps = 25;
+
+    /// <summary>So many times as long as it should take, a range test may take.</summary>
+    private const double Patience = 1.5;
     private const double MemoryShare = 0.6;
     private static readonly int[] BatchSizes = [32, 64, 128, 256, 512];
 
@@ -81,7 +87,7 @@ internal static class AutoProbe
             cancellationToken.ThrowIfCancellationRequested();
             try
             {
-                return measure.Speed(measure.Preset, size);
+                return measure.Speed(measure.Preset, size, seconds - clock.Elapsed.TotalSeconds);
             }
             catch (ExternalException e) when (OutOfMemory.Is(e) && size > BatchSizes[0])
             {
@@ -111,8 +117,19 @@ internal static class AutoProbe
         }
 
         var range = new LearningRateRange(steps: steps);
-        measure.Steps(measure.Preset, speed.BatchSize, range.Steps, range.At, (step, loss) => range.Add(step, loss) && !cancellationToken.IsCancellationRequested);
+        var clock = Stopwatch.StartNew();
+        // The machine may have become slower since its speed was measured; a test that is cut short has found nothing.
+        var late = false;
+        measure.Steps(
+            measure.Preset, speed.BatchSize, range.Steps, range.At,
+            (step, loss) => range.Add(step, loss) && !(late = clock.Elapsed.TotalSeconds > Patience * seconds) && !cancellationToken.IsCancellationRequested);
         cancellationToken.ThrowIfCancellationRequested();
+        if (late)
+        {
+            choice.NoRange("a range test took too much of the budget and was given up, so it is the usual one of Adam");
+            return null;
+        }
+
         if (!range.IsFound)
         {
             choice.NoRange(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"a range test (Smith 2017) found no step size: its loss was lowest at {range.Lowest:G2}, at or near the smallest that it tried, so it is the usual one of Adam"));
@@ -158,24 +175,26 @@ internal static class AutoProbe
             var clock = Stopwatch.StartNew();
             var best = 0.0;
             for (var run = 0; run < BatchSpeeds.Rounds && (run == 0 || clock.Elapsed.TotalSeconds * (run + 1) / run <= seconds); run++)
-                best = Math.Max(best, Speed(preset, batch));
+                best = Math.Max(best, Speed(preset, batch, seconds - clock.Elapsed.TotalSeconds));
             return best;
         }
 
-        /// <summary>Training items per second in one short run: by the step in the middle of those timed, so that one that was disturbed does not count.</summary>
-        public double Speed(string? preset, int batch)
+        /// <summary>Training items per second in one short run: by the step in the middle of those timed, so that one that was disturbed does not count. It ends early, after one step at least, once its time is up.</summary>
+        public double Speed(string? preset, int batch, double seconds)
         {
-            var timed = new List<double>(TimedSteps);
-            var last = Stopwatch.GetTimestamp();
-            Steps(preset, batch, WarmUpSteps + TimedSteps, _ => 1e-4, (step, _) =>
+            var timed = new List<double>(WarmUpSteps + TimedSteps);
+            var began = Stopwatch.GetTimestamp();
+            var last = began;
+            Steps(preset, batch, WarmUpSteps + TimedSteps, _ => 1e-4, (_, _) =>
             {
-                if (step >= WarmUpSteps)
-                    timed.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
+                timed.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
                 last = Stopwatch.GetTimestamp();
-                return true;
+                var taken = Stopwatch.GetElapsedTime(began).TotalSeconds;
+                return taken < (timed.Count <= WarmUpSteps ? Math.Max(seconds, SettlingSeconds) : seconds);
             });
-            timed.Sort();
-            return Math.Min(batch, Data.Examples.Split.Train.Length) / Math.Max(1e-6, timed[(timed.Count - 1) / 2]);
+            // The first steps also set things up; where nothing else is there, the last of them is nearest to the truth.
+            double[] settled = [.. timed.Skip(Math.Min(WarmUpSteps, timed.Count - 1)).Order()];
+            return Math.Min(batch, Data.Examples.Split.Train.Length) / Math.Max(1e-6, settled[(settled.Length - 1) / 2]);
         }
 
         public void Steps(string? preset, int batch, int steps, Func<int, double> rate, Func<int, double, bool> after)
