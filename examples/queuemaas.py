@@ -35,8 +35,15 @@ class Service:
             with urllib.request.urlopen(request, timeout=600) as response:
                 text = response.read()
         except urllib.error.HTTPError as error:
-            problem = json.loads(error.read() or b"{}")
-            sys.exit(f"{method} {path}: {problem.get('code')}: {problem.get('detail')}")
+            answer = error.read().decode(errors="replace")
+            try:
+                problem = json.loads(answer)
+                sys.exit(f"{method} {path}: {problem['code']}: {problem['detail']}")
+            except (ValueError, KeyError, TypeError):
+                # It is no problem of the service's: something stands between.
+                sys.exit(f"{method} {path}: {error.code}: {answer[:1000]}")
+        except urllib.error.URLError as error:
+            sys.exit(f"{self.url} cannot be reached: {error.reason}")
         return text if raw else json.loads(text or b"null")
 
     def upload(self, name, data):
@@ -56,7 +63,8 @@ class Service:
             if job["state"] in ("succeeded", "failed", "cancelled", "expired"):
                 break
         if job["state"] != "succeeded":
-            sys.exit(f"{name} {job['state']}: {job.get('error', {}).get('message')}")
+            error = job.get("error") or {}
+            sys.exit(f"{name} {job['state']}: {error.get('code')}: {error.get('message')} (job {job_id})")
         print(f"{name}: done in {time.time() - started:.0f} s (job {job_id})")
         return job["output"] | {"job": job_id}
 

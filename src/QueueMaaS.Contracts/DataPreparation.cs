@@ -112,11 +112,11 @@ public enum LeakAction
 /// <summary>Images.</summary>
 public sealed record ImageSettings
 {
-    /// <summary>Pixels. Default: those of the first image.</summary>
+    /// <summary>Pixels. Default: the usual size of the data set's images, that of most of up to 200 spread over it.</summary>
     public int? Width { get; init; }
-    /// <summary>Pixels. Default: those of the first image.</summary>
+    /// <summary>Pixels. Default: the usual size of the data set's images, that of most of up to 200 spread over it.</summary>
     public int? Height { get; init; }
-    /// <summary>3 or 1. Default: that of the first image.</summary>
+    /// <summary>3 or 1. Default: what most of the images are.</summary>
     public int? Channels { get; init; }
     /// <summary>True: subtract the training images' mean of each channel and divide by their standard deviation. Default false: pixels from 0 to 1.</summary>
     public bool Normalise { get; init; }

@@ -13,6 +13,8 @@ public sealed record EvaluationInput
     public string? Split { get; init; }
     /// <summary>By what the items are divided, up to 20: columns of a table; <c>brightness</c> and <c>size</c> of images. Default: both for images, none for others.</summary>
     public IReadOnlyList<string>? Slices { get; init; }
+    /// <summary>Tables: the columns that feed a model without a pipeline, in the order of its input's numbers. Default: all but the truth, and where those are too many, all that are not in <see cref="Slices"/> either. With <see cref="CompareWith"/> they feed every one of the two that has no pipeline.</summary>
+    public IReadOnlyList<string>? Columns { get; init; }
     /// <summary>Tables: the column with the truth; several labels stand between bars (<c>red|round</c>). Default: the one that the model was trained on, else <c>label</c>, <c>target</c>, <c>class</c> or <c>y</c>, else the last that the model does not read.</summary>
     public string? Target { get; init; }
     /// <summary>Tables, several labels: a column of 0 and 1 for each label, named like it. Default: those that the model was trained on, else, without <see cref="Target"/>, the columns that are named like the labels where every label has one.</summary>

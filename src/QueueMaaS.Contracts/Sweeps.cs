@@ -81,6 +81,8 @@ public sealed record TrialSettings
     public required string Sweep { get; init; }
     /// <summary>The trial's number, from 1.</summary>
     public required int Number { get; init; }
+    /// <summary>Seeds the split and the draw of <see cref="TrainingInput.Limit"/> where the sweep varies the training's seed: all trials are validated on the same items.</summary>
+    public long? DataSeed { get; init; }
     /// <summary>asha: the rung, from 0.</summary>
     public int Rung { get; init; }
     /// <summary>It ends after this epoch, though its schedule is that of all epochs.</summary>

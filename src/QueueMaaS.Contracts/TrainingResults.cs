@@ -135,7 +135,17 @@ public sealed record DataReport
     public int Synthetic { get; init; }
     /// <summary>Items left out because a value was missing.</summary>
     public int Incomplete { get; init; }
+    /// <summary>Images whose files are of different sizes, where the job names none.</summary>
+    public MixedSizes? Sizes { get; init; }
 }
+
+/// <summary>Images of different sizes, and the size that all were given: the most frequent one.</summary>
+/// <param name="Looked">How many images were measured, spread over the data set.</param>
+/// <param name="Different">How many sizes they have.</param>
+/// <param name="Width">Taken, in pixels.</param>
+/// <param name="Height">Taken, in pixels.</param>
+/// <param name="OfThisSize">How many of those measured have it.</param>
+public sealed record MixedSizes(int Looked, int Different, int Width, int Height, int OfThisSize);
 
 /// <summary>Items that could not be read.</summary>
 /// <param name="Count">How many.</param>

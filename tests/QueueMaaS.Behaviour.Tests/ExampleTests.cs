@@ -10,6 +10,31 @@ public sealed class ExampleTests(EmbeddedService service)
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    [Theory]
+    [InlineData("one line of text", "5", "dataset_format_unknown", "in no known data set format")]
+    [InlineData("x,label\n1,a\n2,b\n3,a\n4,b\n", "0", "invalid_value", "the time budget in minutes, above 0")]
+    [InlineData("x,label\n1,a\n2,b\n3,a\n4,b\n", "0.00001", "budget_too_small", "is too small for one epoch")]
+    public async Task The_script_for_own_data_shows_why_it_was_refused_and_goes_no_further(string file, string minutes, string code, string detail)
+    {
+        var folder = Directory.CreateTempSubdirectory("queuemaas-own-data-");
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, "own.csv"), file, Cancel);
+            var start = new ProcessStartInfo("bash", [Path.Combine(Node.RepositoryRoot(), "examples", "own-data.sh"), "own.csv", minutes]) { WorkingDirectory = folder.FullName };
+            start.Environment["QUEUEMAAS_URL"] = service.Http.BaseAddress!.ToString().TrimEnd('/');
+            start.Environment.Remove("QUEUEMAAS_API_KEY");
+            var (exitCode, told) = await ProgramRun.RunAsync(start);
+            exitCode.ShouldNotBe(0, told);
+            told.ShouldContain(code);
+            told.ShouldContain(detail);
+            told.ShouldNotContain("report:");
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task The_table_example_trains_passes_its_gate_answers_and_writes_its_report()
     {

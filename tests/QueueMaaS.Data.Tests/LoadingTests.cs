@@ -77,6 +77,54 @@ public sealed class LoadingTests : IDisposable
         Samples.ShouldFail(() => archive.ReadItems("test", 0, 1), ProblemCodes.DatasetEmpty);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_usual_size_of_the_images_decides_wherever_another_one_stands(bool last)
+    {
+        Samples.Zip(ZipPath, [.. Enumerable.Range(0, 60).Select(i => ($"{(i < 30 ? "a" : "b")}/{i:D2}.png", i == (last ? 59 : 0) ? Samples.Image(SKColors.Red) : Samples.Image(SKColors.Blue, 64, 48)))]);
+        using var archive = DatasetArchive.Open(ZipPath);
+        (archive.Inspect().Width, archive.Inspect().Height).ShouldBe((64, 48));
+        var data = archive.Load(new());
+        (data.Width, data.Height, data.Sizes).ShouldBe((64, 48, new MixedSizes(60, 2, 64, 48, 59)));
+        archive.Load(new() { Width = 16, Height = 16 }).Sizes.ShouldBeNull("the size was named");
+        var cache = new DecodedImageCache(_folder.File("cache"), 1 << 24);
+        cache.GetOrLoad("k", () => data).Sizes.ShouldBe(data.Sizes);
+        cache.GetOrLoad("k", () => throw new InvalidOperationException("It is kept.")).Sizes.ShouldBe(data.Sizes);
+    }
+
+    [Fact]
+    public void Sizes_that_are_equally_frequent_give_the_one_nearest_to_the_middle()
+    {
+        int[] sides = [4, 90, 40, 30, 20];
+        Samples.Zip(ZipPath, [.. sides.Select((side, i) => ($"{(i < 2 ? "a" : "b")}/{i}.png", Samples.Image(SKColors.Blue, side, side)))]);
+        using var archive = DatasetArchive.Open(ZipPath);
+        archive.Inspect().Width.ShouldBe(30);
+    }
+
+    [Fact]
+    public void Images_are_measured_by_a_part_of_them_spread_over_the_set_and_by_their_headers()
+    {
+        // 300 small ones come first in the archive's order; of 1,000, 700 are large JPEGs, one of them damaged behind its header.
+        var large = Samples.Jpeg(400, 300);
+        large.Length.ShouldBeGreaterThan(64 * 1024, "the header is only a part of it");
+        var damaged = (byte[])large.Clone();
+        damaged.AsSpan(66_000).Clear();
+        var small = Samples.Image(SKColors.Red);
+        Samples.Zip(ZipPath, [.. Enumerable.Range(0, 1_000).Select(i => ($"{(i < 500 ? "a" : "b")}/{i:D4}.{(i < 300 ? "png" : "jpg")}", i < 300 ? small : i == 500 ? damaged : large))]);
+        using var archive = DatasetArchive.Open(ZipPath);
+        var data = archive.Load(new() { Limit = 4 });
+        data.Sizes.ShouldBe(new MixedSizes(200, 2, 400, 300, 140));
+    }
+
+    [Fact]
+    public void Images_of_one_size_are_not_mixed()
+    {
+        Samples.Zip(ZipPath, ("a/1.png", Samples.Image(SKColors.Red)), ("b/1.png", Samples.Image(SKColors.Blue)));
+        using var archive = DatasetArchive.Open(ZipPath);
+        archive.Load(new()).Sizes.ShouldBeNull();
+    }
+
     [Fact]
     public void Too_many_pixels_for_memory_are_refused_with_a_way_out()
     {

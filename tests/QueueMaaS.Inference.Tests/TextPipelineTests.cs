@@ -45,6 +45,16 @@ public sealed class TextPipelineTests : IDisposable
         Longs(inputs[2].Bytes).ShouldAllBe(type => type == 0);
     }
 
+    [Fact]
+    public async Task Symbols_and_emoji_reach_a_model_of_word_pieces_as_they_do_in_the_reference()
+    {
+        var text = new TextPreparation { Kind = TokenizerKind.WordPiece, Vocabulary = _artifacts.Add(WordPieceVocabulary + "$\n€\n😀\n##😀\n") };
+
+        var inputs = await EncodeAsync(Bert, text, "hello$world €", "😀😀", "$");
+
+        Longs(inputs[0].Bytes).ShouldBe([2L, 4, 9, 5, 10, 3, 2, 11, 12, 3, 0, 0, 2, 9, 3, 0, 0, 0]);
+    }
+
     [Theory]
     [InlineData("plain", "plain")]
     [InlineData("Ünïcödé Ångström ñ ç", "Unicode Angstrom n c")]

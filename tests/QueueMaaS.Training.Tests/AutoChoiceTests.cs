@@ -1,5 +1,9 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using QueueMaaS.Contracts;
 using QueueMaaS.Training.Auto;
+using QueueMaaS.Training.Preparation;
+using QueueMaaS.Training.Running;
 
 namespace QueueMaaS.Training.Tests;
 
@@ -55,7 +59,7 @@ public sealed class AutoChoiceTests
         var choice = new AutoChoice(Own());
         var data = Table with { Task = task, ClassCounts = [first, second] };
         choice.Data(data);
-        var proposal = choice.Plan(data, 1, leftSeconds: 600, minutes: 10, range: 0.001);
+        var proposal = choice.Plan(data, 1, new(10, 0, 0), range: 0.001);
         proposal.Metric.ShouldBe(metric);
         var reason = proposal.Reasons.Single(static r => r.Field == "metric");
         (reason.Value.GetString(), reason.Reason.Contains(says, StringComparison.Ordinal)).ShouldBe((metric, true), reason.Reason);
@@ -80,7 +84,7 @@ public sealed class AutoChoiceTests
     public void The_budget_decides_how_many_trials_there_are_and_is_not_exceeded(double affordable, int trials)
     {
         const double PerEpoch = 10;
-        var plan = new AutoChoice(Own()).Plan(Photos, PerEpoch, affordable * PerEpoch / AutoChoice.Spent, minutes: 60, range: 0.003);
+        var plan = new AutoChoice(Own()).Plan(Photos, PerEpoch, new(affordable * PerEpoch / AutoBudget.Spent / 60, 0, 0), range: 0.003);
         plan.Points.Count.ShouldBe(trials);
         var epochs = plan.Training.GetProperty("epochs").GetInt32();
         // Every trial's lowest rung, then what asha goes on with at a reduction of three.
@@ -89,12 +93,83 @@ public sealed class AutoChoiceTests
         plan.Points[0]["learningRate"].GetDouble().ShouldBe(0.003);
     }
 
-    [Fact]
-    public void A_budget_too_small_for_one_epoch_is_said_with_what_it_takes()
+    [Theory]
+    [InlineData(0.5, 2, 3.7, 15.3)]
+    [InlineData(0.05, 0.4, 2, 0.3)]
+    [InlineData(0.0001, 0.001, 0.02, 0.01)]
+    [InlineData(1e-7, 0.5, 1.5, 44.72)]
+    [InlineData(10, 100, 90, 300)]
+    public void A_budget_too_small_for_one_epoch_is_said_with_what_it_takes_by_numbers_that_add_up(double minutes, double reading, double measuring, double perEpoch)
     {
-        var problem = Should.Throw<ProblemException>(() => new AutoChoice(Own()).Plan(Photos, 100, leftSeconds: 50, minutes: 1, range: 0.001)).Problem;
+        var budget = new AutoBudget(minutes, reading, measuring);
+        var problem = Should.Throw<ProblemException>(() => new AutoChoice(Own()).Plan(Photos, perEpoch, budget, range: 0.001)).Problem;
         problem.Code.ShouldBe("budget_too_small");
-        problem.Details!["neededMinutes"].GetDouble().ShouldBe(2.4, 0.1);
+        var said = Regex.Match(
+            problem.Message,
+            @"budget of (?<n>\S+) minutes .* which takes (?<n>\S+) s .* took (?<n>\S+) s and measuring (?<n>\S+) s, .* taken as (?<n>\S+) s, and (?<n>\S+) s are kept .* so (?<n>\S+) s are there .* at least (?<n>\S+) minutes",
+            RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5));
+        var numbers = said.Groups["n"].Captures.Select(static c => double.Parse(c.Value, CultureInfo.InvariantCulture)).ToArray();
+        numbers.Length.ShouldBe(8, problem.Message);
+        numbers.ShouldAllBe(n => n >= 0);
+        numbers[0].ShouldBe(minutes);
+        numbers[1].ShouldBeGreaterThan(numbers[6], "an epoch that seems to fit is no reason");
+        numbers[6].ShouldBe(Math.Max(0, (numbers[0] * 60) - numbers[2] - numbers[3] - numbers[4] - numbers[5]), 0.06);
+        numbers[7].ShouldBe(problem.Details!["neededMinutes"].GetDouble());
+        numbers[7].ShouldBeGreaterThan(minutes);
+        // The advice works, though a larger budget is measured for longer and the machine is a little slower by then.
+        var advised = new AutoBudget(numbers[7], reading, Math.Max(measuring, numbers[7] * 60 * (AutoBudget.MeasuringShare + AutoBudget.RangeShare)));
+        new AutoChoice(Own()).Plan(Photos, perEpoch * 1.2, advised, range: 0.001).Points.Count.ShouldBeGreaterThan(0);
+    }
+
+    [Theory]
+    [InlineData(8, 8)]
+    [InlineData(16, 16)]
+    [InlineData(17, 64)]
+    public void Images_too_small_for_one_network_are_learned_by_another_and_the_reason_says_so(int width, int height)
+    {
+        var choice = new AutoChoice(Own());
+        var small = Photos with { Width = width, Height = height };
+        choice.Presets(small).ShouldBe(["resnet-18", "mobilenet-small", "mlp"]);
+        choice.Preset(small, [("mobilenet-small", 40), ("mlp", 1)], budgetSeconds: 3_600).ShouldBe("mobilenet-small");
+        choice.Reasons[^1].Reason.ShouldContain($"cnn-small needs larger images than {width} × {height}");
+        new AutoChoice(Own()).Presets(Photos with { Width = 18, Height = 18 }).ShouldBe(["resnet-18", "mobilenet-small", "cnn-small"]);
+        new AutoChoice(Own()).Presets(Photos with { Width = 4, Height = 4 }).ShouldBe(["mlp"]);
+        new AutoChoice(Own()).Presets(Photos with { Width = 4, Height = 4, Train = 20 }).ShouldBe(["logistic"]);
+    }
+
+    [Fact]
+    public void A_sweep_of_small_images_is_accepted_where_auto_chooses_the_network()
+    {
+        var card = new DatasetCard("image-folder", 300, [new("a", 150), new("b", 150)], new Dictionary<string, int> { ["train"] = 300 }, 16, 16, 3);
+        var settings = TrainingSettings.From(Own());
+        CardFit.Require(card, settings, chosenLater: true);
+        Should.Throw<ProblemException>(() => CardFit.Require(card, settings)).Message.ShouldContain("cnn-small");
+        // A view moved by more pixels than there are fits nothing, and then it is the images that are spoken of.
+        var problem = Should.Throw<ProblemException>(() => CardFit.Require(card with { Width = 1, Height = 1 }, settings with { Views = new() { Shift = 3 } }, chosenLater: true)).Problem;
+        problem.Code.ShouldBe("specification_invalid");
+        problem.Message.ShouldContain("images, which are 1 × 1 pixels with 3 channels");
+    }
+
+    [Fact]
+    public void A_batch_size_is_judged_by_the_best_of_several_rounds()
+    {
+        // Something else ran while 64 was measured for the first time, and while all of the second round was.
+        var runs = new List<int>();
+        double? Run(int size)
+        {
+            runs.Add(size);
+            return runs.Count == 2 ? 244 : runs.Count is > 3 and < 7 ? 100 : size == 32 ? 2_000 : 2_800;
+        }
+
+        var (speeds, limited) = BatchSpeeds.Measure([32, 64, 128], Run, (_, _) => null, _ => true);
+        speeds.ShouldBe([new(32, 2_000), new(64, 2_800), new(128, 2_800)]);
+        limited.ShouldBeNull();
+        runs.ShouldBe([32, 64, 128, 32, 64, 128, 32, 64, 128], "in turn, so that one disturbance does not hit all runs of a size");
+        new AutoChoice(Own()).BatchSize(speeds, limited).BatchSize.ShouldBe(64);
+
+        BatchSpeeds.Measure([32, 64], size => size == 64 ? null : 1, (_, _) => null, _ => false).ShouldSatisfyAllConditions(
+            m => m.Speeds.ShouldBe([new(32, 1)]), m => m.LimitedBy.ShouldBe("64 did not fit into memory"));
+        BatchSpeeds.Measure([32, 64], _ => 1, (size, _) => size == 64 ? "no time" : null, _ => false).LimitedBy.ShouldBe("no time");
     }
 
     private static TrainingInput Own() => new() { Model = "m", Dataset = "d" };

@@ -1,5 +1,6 @@
 using QueueMaaS.Contracts;
 using QueueMaaS.Training.Feeding;
+using QueueMaaS.Training.Jobs;
 using QueueMaaS.Training.Preparation;
 using QueueMaaS.Training.Running;
 using QueueMaaS.Training.Specification;
@@ -69,6 +70,25 @@ public sealed class PreparationTests : IDisposable
         var timed = Prepare(path, new() { Split = new() { Kind = SplitKind.Time, Column = "day" }, Ignore = ["person"] });
         timed.Examples.Split.Validation.Min(i => i % 28).ShouldBeGreaterThanOrEqualTo(timed.Examples.Split.Train.Max(i => i % 28));
         timed.Pipeline.Table!.Columns.Select(c => c.Name).ShouldBe(["x"]);
+    }
+
+    [Fact]
+    public void What_was_left_out_or_resized_is_told()
+    {
+        // Of 100 rows ten have no x and five no label; a limit leaves more out, but not for want of a value.
+        var path = _folder.File("t.csv");
+        File.WriteAllLines(path, Enumerable.Range(0, 100).Select(i => $"{(i < 10 ? "" : i)},{(i % 20 == 19 ? "" : i % 2 == 0 ? "a" : "b")}").Prepend("x,label"));
+        var refused = new Dictionary<string, ColumnPreparation> { ["x"] = new() { Missing = MissingValue.Refuse } };
+        Findings(Prepare(path, new() { Target = "label", Columns = refused })).ShouldBe(["15 items were left out of training and validation because a value was missing: of the target or text, or of a column whose missing values are refused."]);
+        Findings(Prepare(path, new() { Target = "label", Columns = refused }, limit: 40)).Single().ShouldStartWith("15 items");
+        Findings(Prepare(path, new() { Target = "label" })).Single().ShouldStartWith("5 items");
+
+        var images = ImagePreparer.Prepare(Samples.Images(60) with { Sizes = new(60, 2, 18, 18, 59), Corrupt = new(2, 0.03, ["a/1.png"]) }, TrainingSettings.From(Samples.Input));
+        Findings(images).ShouldBe(["2 items could not be read and were left out, such as a/1.png.", "The images are of different sizes (2 among 60 looked at). All were made 18 × 18, the most frequent (59 of 60); data.image names another."]);
+        images.Report.Sizes!.Different.ShouldBe(2);
+        Findings(ImagePreparer.Prepare(Samples.Images(60), TrainingSettings.From(Samples.Input))).ShouldBeEmpty();
+
+        static string[] Findings(PreparedData data) => [.. TrainingLog.Findings(data)];
     }
 
     [Fact]
@@ -186,8 +206,8 @@ public sealed class PreparationTests : IDisposable
         labels.Final.Accuracy.ShouldBeGreaterThan(0.9);
     }
 
-    private PreparedData Prepare(string path, DataPreparation data) =>
-        DataPreparer.Prepare(new() { Settings = TrainingSettings.From(Samples.Input with { Data = data }), DatasetZipPath = path, WorkFolder = _folder.File("work") }, default);
+    private PreparedData Prepare(string path, DataPreparation data, int? limit = null) =>
+        DataPreparer.Prepare(new() { Settings = TrainingSettings.From(Samples.Input with { Data = data, Limit = limit }), DatasetZipPath = path, WorkFolder = _folder.File("work") }, default);
 
     private Task<TrainingArtifacts> RunAsync(string path, TrainingInput input) =>
         new TrainingRun().ExecuteAsync(new() { Settings = TrainingSettings.From(input with { BatchSize = 16 }), DatasetZipPath = path, WorkFolder = _folder.File("work") }, (_, _) => default);

@@ -98,7 +98,7 @@ public sealed class SameAsServingTests : IDisposable
     [Fact]
     public void Texts()
     {
-        string[] texts = ["Hello, wörld!", "The quick brown fox jumps over the lazy dog.", "the THE the — quick; 12 foxes", "汉字 mixed with letters", "", "a" + new string('b', 300), "Café crème brûlée", "new unseen words zzz qqq"];
+        string[] texts = ["Hello, wörld!", "The quick brown fox jumps over the lazy dog.", "the THE the — quick; 12 foxes", "汉字 mixed with letters", "", "a" + new string('b', 300), "Café crème brûlée", "one two three four ééé😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀", "5 € + 3 $ = 😀😀 ☺\n👨\u200D👩", "new unseen words zzz qqq"];
         var lines = Enumerable.Range(0, 64).Select(i => JsonSerializer.Serialize(new { text = texts[i % texts.Length] + (i % 8 == 4 ? "x" : " ") + (i / 8), label = i % 2 == 0 ? "even" : "odd" })).ToArray();
         var path = _folder.File("texts.jsonl");
         File.WriteAllLines(path, lines);

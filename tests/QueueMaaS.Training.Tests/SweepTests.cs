@@ -2,6 +2,8 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Life;
+using QueueMaaS.Training.Preparation;
+using QueueMaaS.Training.Running;
 using QueueMaaS.Training.Sweeps;
 
 namespace QueueMaaS.Training.Tests;
@@ -145,6 +147,58 @@ public sealed class SweepTests
         (problem.Code, problem.Details!["path"].GetString()).ShouldBe((ProblemCodes.SearchInvalid, "input.metric"));
         problem.Message.ShouldContain("different units");
     }
+
+    [Theory]
+    [InlineData("""{"data.columns.x.missing":{"values":["mean","refuse"]}}""", "data.columns.x.missing", "data.columns.x.missing")]
+    [InlineData("""{"data.columns[\"*\"].missing":{"values":["refuse","zero"]}}""", "data.columns[\"*\"].missing", "data.columns.*.missing")]
+    [InlineData("""{"data.columns":{"values":[{"x":{"missing":"mean"}},{"*":{"missing":"refuse"}}]}}""", "data.columns", "data.columns.x.missing")]
+    [InlineData("""{"data.ignore":{"values":[["z"],["y"]]}}""", "data.ignore", "data.columns.y.missing")]
+    [InlineData("""{"data.split.kind":{"values":["own","random"]},"epochs":{"values":[1,2]}}""", "data.split.kind", "data.split.kind")]
+    [InlineData("""{"data.split":{"values":[{"kind":"group","column":"a"},{"kind":"group","column":"b"}]}}""", "data.split", "data.split.column")]
+    [InlineData("""{"validationShare":{"uniform":[0.1,0.5],"points":3}}""", "validationShare", "validationShare")]
+    [InlineData("""{"limit":{"values":[100,200]}}""", "limit", "limit")]
+    [InlineData("""{"data.removeDuplicates":{"values":[true,false]}}""", "data.removeDuplicates", "data.removeDuplicates")]
+    [InlineData("""{"data.target":{"values":["a","b"]}}""", "data.target", "data.target")]
+    [InlineData("""{"data":{"values":[{},{"text":"a"}]}}""", "data", "data.text")]
+    [InlineData("""{"task":{"values":["classification","regression"]}}""", "task", "task")]
+    public void Trials_that_would_be_validated_on_different_items_are_refused(string space, string field, string decides)
+    {
+        var problem = Should.Throw<ProblemException>(() => RequireSameItems(Plan(space, ""","data":{"columns":{"y":{"missing":"refuse"}}}"""))).Problem;
+        (problem.Code, problem.Details!["field"].GetString(), problem.Details!["decides"].GetString(), problem.Details!["path"].GetString()).ShouldBe((ProblemCodes.SearchInvalid, field, decides, "input.search.space"));
+        problem.Message.ShouldContain("one sweep for each value");
+    }
+
+    [Theory]
+    [InlineData("""{"data.columns.x.missing":{"values":["mean","zero"]}}""")]
+    [InlineData("""{"data.columns.x.scaling":{"values":["robust","none"]}}""")]
+    [InlineData("""{"data.split.leak":{"values":["keep","remove"]}}""")]
+    [InlineData("""{"data.ignore":{"values":[["x"],["z"]]}}""")]
+    [InlineData("""{"seed":{"values":[1,2]}}""")]
+    [InlineData("""{"data.image.width":{"values":[16,32]}}""")]
+    public void Trials_that_are_validated_on_the_same_items_are_taken(string space) => RequireSameItems(Plan(space));
+
+    [Fact]
+    public void Where_the_seed_is_varied_one_seed_draws_the_items_of_all_trials()
+    {
+        var plan = Plan("""{"seed":{"values":[5,6]}}""", ""","seed":3""");
+        TrainingSettings Trial(int trial) => TrainingSettings.From(Recipes.TrainingDocument.Read(JsonElement.Parse(TrialJobs.Input(plan, "s", "d@1", trial, 0))));
+        (Trial(1).Seed, Trial(2).Seed, Trial(1).DataSeed, Trial(2).DataSeed).ShouldBe((5, 6, 3, 3));
+        var data = Samples.Images(100);
+        var (first, second) = (ImagePreparer.Prepare(data, Trial(1)).Examples.Split, ImagePreparer.Prepare(data, Trial(2)).Examples.Split);
+        first.Validation.ShouldBe(second.Validation);
+        TrainingSettings.From(Samples.Input with { Seed = 7 }).DataSeed.ShouldBe(7);
+        Plan("""{"epochs":{"values":[5,6]}}""").DataSeed.ShouldBeNull();
+        TrainingSettings.From(Recipes.TrainingDocument.Read(JsonElement.Parse(TrialJobs.RegistrationInput(plan, "s", "d@1", 2, 0)))).DataSeed.ShouldBe(3);
+    }
+
+    private static void RequireSameItems(SweepPlan plan)
+    {
+        var trials = Enumerable.Range(1, plan.Points.Count).Select(trial => ValidationItems.Of(TrainingSettings.From(Recipes.TrainingDocument.Read(JsonSerializer.SerializeToElement(plan.Training(trial)))))).ToArray();
+        for (var i = 0; i < trials.Length; i++)
+            SweepSubmissionCheck.RequireSameItems(plan, i + 1, trials[i], trials[0]);
+    }
+
+    private static SweepPlan Plan(string space, string settings) => SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d"{{settings}} },"search":{"method":"grid","space":{{space}} } }"""), 100);
 
     private static SweepPlan Plan(string space) => SweepPlan.Of(JsonElement.Parse($$"""{"training":{"model":"m","dataset":"d"},"search":{"method":"grid","space":{{space}} } }"""), 100);
 

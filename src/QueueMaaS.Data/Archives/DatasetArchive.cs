@@ -51,8 +51,8 @@ public sealed class DatasetArchive : IDisposable
         }
     }
 
-    /// <summary>Says what is in the data set, decoding no more than its first image's header.</summary>
-    /// <exception cref="ProblemException"><c>dataset_one_class</c>, or <c>dataset_corrupt</c> where none of the first images can be read.</exception>
+    /// <summary>Says what is in the data set, decoding no more than the headers of some of its images.</summary>
+    /// <exception cref="ProblemException"><c>dataset_one_class</c>, or <c>dataset_corrupt</c> where none of them can be read.</exception>
     public DatasetCard Inspect()
     {
         lock (_reading)
@@ -92,7 +92,8 @@ public sealed class DatasetArchive : IDisposable
             var indexes = Indexes(options.Split);
             if (options.Limit is { } limit)
                 indexes = EvenDraw.Take(Items, indexes, limit, options.Seed);
-            return new ImageLoader(_source, _zip.Limits).Load(indexes, SizeFor(options.Width, options.Height, options.Channels), options.MaxCorruptShare, progress, cancellationToken);
+            var images = new ImageLoader(_source, _zip.Limits).Load(indexes, SizeFor(options.Width, options.Height, options.Channels), options.MaxCorruptShare, progress, cancellationToken);
+            return options is { Width: not null, Height: not null } ? images : images with { Sizes = _source.Usual.Mixed };
         }
     }
 
@@ -105,9 +106,9 @@ public sealed class DatasetArchive : IDisposable
     /// <param name="split"><c>train</c>, <c>test</c>, <c>val</c>, or <c>all</c> (also null).</param>
     /// <param name="start">The first item, from 0.</param>
     /// <param name="count">How many; fewer come at the end of the split.</param>
-    /// <param name="width">Width to resize to; default that of the first image.</param>
-    /// <param name="height">Height to resize to; default that of the first image.</param>
-    /// <param name="channels">3 or 1; default that of the first image.</param>
+    /// <param name="width">Width to resize to; default the usual one of the data set.</param>
+    /// <param name="height">Height to resize to; default the usual one of the data set.</param>
+    /// <param name="channels">3 or 1; default the usual one of the data set.</param>
     /// <param name="cancellationToken">Stops between items.</param>
     public IReadOnlyList<DecodedItem> ReadItems(
         string? split, int start, int count, int? width = null, int? height = null, int? channels = null, CancellationToken cancellationToken = default)

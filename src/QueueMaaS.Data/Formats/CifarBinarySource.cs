@@ -36,7 +36,7 @@ internal sealed class CifarBinarySource : DatasetSource
 
     public override IReadOnlyList<DatasetItem> Items { get; }
 
-    public override ImageSize Size => new(32, 32, 3);
+    public override UsualSize Usual { get; } = UsualSize.Only(new(32, 32, 3));
 
     public static bool Claims(GuardedZip zip) => zip.Files.Any(f => IsBatch(f.FullName));
 

@@ -20,8 +20,11 @@ internal abstract class DatasetSource
     /// <summary>All items: train first, then test, then val; within a split in the order of the archive's files.</summary>
     public abstract IReadOnlyList<DatasetItem> Items { get; }
 
-    /// <summary>The size of the first readable image.</summary>
-    public abstract ImageSize Size { get; }
+    /// <summary>The size that the images have, or most of them.</summary>
+    public ImageSize Size => Usual.Size;
+
+    /// <summary>The size that the images have, or most of them, and what it was judged by.</summary>
+    public abstract UsualSize Usual { get; }
 
     /// <summary>Reads items one after the other; <paramref name="indexes"/> ascend. An unreadable item is given with its error.</summary>
     public abstract IEnumerable<StoredItem> Read(IEnumerable<int> indexes);

@@ -8,14 +8,17 @@ namespace QueueMaaS.Data.Formats;
 /// <summary><c>train/&lt;class&gt;/*.jpg</c> and perhaps <c>test/</c> or <c>val/</c>; or <c>test/&lt;class&gt;/*.jpg</c> alone; or <c>&lt;class&gt;/*.jpg</c> alone; perhaps all inside one more folder. Classes are in ordinal order of their names.</summary>
 internal sealed class ImageFolderSource : DatasetSource
 {
-    /// <summary>How many images are tried for the data set's size before it is given up as unreadable.</summary>
-    private const int MeasureAttempts = 100;
+    /// <summary>How many images, spread over the data set, are measured for its size; where none of them can be read, it is given up as unreadable.</summary>
+    private const int Measured = 200;
+
+    /// <summary>Bytes of a file that nearly always hold its header.</summary>
+    private const int HeaderBytes = 64 * 1024;
 
     private static readonly string[] Extensions = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"];
 
     private readonly GuardedZip _zip;
     private readonly ZipArchiveEntry[] _entries;
-    private readonly Lazy<ImageSize> _size;
+    private readonly Lazy<UsualSize> _size;
 
     public ImageFolderSource(GuardedZip zip)
     {
@@ -48,7 +51,7 @@ internal sealed class ImageFolderSource : DatasetSource
 
     public override IReadOnlyList<DatasetItem> Items { get; }
 
-    public override ImageSize Size => _size.Value;
+    public override UsualSize Usual => _size.Value;
 
     public static bool IsImage(string path) => Extensions.Any(e => path.EndsWith(e, StringComparison.OrdinalIgnoreCase));
 
@@ -100,27 +103,53 @@ internal sealed class ImageFolderSource : DatasetSource
         return depth;
     }
 
-    private ImageSize Measure()
+    private UsualSize Measure()
     {
         Problem? first = null;
-        foreach (var item in Read(Enumerable.Range(0, Math.Min(MeasureAttempts, Items.Count))))
+        var count = Math.Min(Measured, Items.Count);
+        var sizes = new List<ImageSize>(count);
+        for (var i = 0; i < count; i++)
         {
             try
             {
-                if (item.Encoded is not null)
-                    return ImageDecoder.Measure(item.Encoded);
-                first ??= item.Error;
+                sizes.Add(Measure(_entries[(int)((long)i * Items.Count / count)]));
             }
             catch (ProblemException e)
             {
                 first ??= e.Problem;
             }
+            catch (Exception e) when (e is InvalidDataException or EndOfStreamException or NotSupportedException)
+            {
+                first ??= Problem.Create(ProblemCodes.ImageUnreadable, "Its part of the archive is damaged.");
+            }
         }
 
+        if (sizes.Count > 0)
+            return UsualSize.Of(sizes);
         throw new ProblemException(
             ProblemCodes.DatasetCorrupt,
-            $"None of the first {Math.Min(MeasureAttempts, Items.Count)} images of the data set can be read; the first is '{Items[0].Name}'. {first?.Message}",
+            $"None of the {(count < Items.Count ? $"{count} images looked at, spread over the data set's {Items.Count:N0}," : $"{count} images of the data set")} can be read; the first is '{Items[0].Name}'. {first?.Message}",
             ("item", Items[0].Name));
+    }
+
+    /// <summary>By the header where it suffices. PNG may say behind its pixels how it is turned, so it is read whole.</summary>
+    private ImageSize Measure(ZipArchiveEntry entry)
+    {
+        if (entry.Length > HeaderBytes && !entry.FullName.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
+        {
+            try
+            {
+                var header = new byte[HeaderBytes];
+                using var stream = GuardedZip.Read(entry);
+                return ImageDecoder.Measure(header.AsSpan(0, stream.ReadAtLeast(header, header.Length, throwOnEndOfStream: false)));
+            }
+            catch (ProblemException e) when (e.Problem.Code == ProblemCodes.ImageUnreadable)
+            {
+                // Its header is longer than most, or it is none.
+            }
+        }
+
+        return ImageDecoder.Measure(_zip.ReadAll(entry));
     }
 
     private static ProblemException Nothing(GuardedZip zip)

@@ -35,7 +35,7 @@ internal sealed class MnistIdxSource : DatasetSource
         Items = items;
         if (items.Count == 0)
             throw new ProblemException(ProblemCodes.DatasetEmpty, "The data set is empty: its idx files hold no images.");
-        Size = size!.Value;
+        Usual = UsualSize.Only(size!.Value);
         Classes = Enumerable.Range(0, DigitClasses).Select(i => $"{i}").ToList();
     }
 
@@ -45,7 +45,7 @@ internal sealed class MnistIdxSource : DatasetSource
 
     public override IReadOnlyList<DatasetItem> Items { get; }
 
-    public override ImageSize Size { get; }
+    public override UsualSize Usual { get; }
 
     public static bool Claims(GuardedZip zip) => zip.Files.Any(f => IsImages(f.FullName));
 

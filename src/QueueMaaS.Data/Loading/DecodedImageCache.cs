@@ -15,8 +15,8 @@ public sealed class DecodedImageCache(string folder, long maxBytes)
 {
     private const string Extension = ".images";
 
-    /// <summary>Another one when the decoder gives other pixels for the same file, so that none that were kept before are taken for its own. 2: the orientation of PNG.</summary>
-    private const string Decoding = "2 ";
+    /// <summary>Another one when the decoder gives other pixels for the same file, so that none that were kept before are taken for its own. 2: the orientation of PNG. 3: the usual size instead of the first image's.</summary>
+    private const string Decoding = "3 ";
 
     /// <summary>The images under a key, or what <paramref name="load"/> gives, which is kept.</summary>
     /// <param name="key">Names the data set's content and everything that decoding depends on.</param>
@@ -59,6 +59,7 @@ public sealed class DecodedImageCache(string folder, long maxBytes)
                 Height = stored.Height,
                 Channels = stored.Channels,
                 Corrupt = stored.Corrupt,
+                Sizes = stored.Sizes,
             };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or OverflowException or ArgumentException)
@@ -75,7 +76,7 @@ public sealed class DecodedImageCache(string folder, long maxBytes)
         {
             Directory.CreateDirectory(folder);
             var header = JsonSerializer.SerializeToUtf8Bytes(
-                new Header(key, images.Labels, images.Names, images.Splits, images.Classes, images.Width, images.Height, images.Channels, images.Corrupt), QueueMaaSJson.Relaxed);
+                new Header(key, images.Labels, images.Names, images.Splits, images.Classes, images.Width, images.Height, images.Channels, images.Corrupt, images.Sizes), QueueMaaSJson.Relaxed);
             using (var file = File.Create(partial))
             {
                 Span<byte> sizes = stackalloc byte[12];
@@ -107,5 +108,5 @@ public sealed class DecodedImageCache(string folder, long maxBytes)
         }
     }
 
-    private sealed record Header(string Key, int[] Labels, string[] Names, string[] Splits, IReadOnlyList<string> Classes, int Width, int Height, int Channels, CorruptItems Corrupt);
+    private sealed record Header(string Key, int[] Labels, string[] Names, string[] Splits, IReadOnlyList<string> Classes, int Width, int Height, int Channels, CorruptItems Corrupt, MixedSizes? Sizes);
 }

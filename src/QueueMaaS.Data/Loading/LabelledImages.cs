@@ -23,6 +23,8 @@ public sealed record LabelledImages
     public required int Channels { get; init; }
     /// <summary>Images that could not be read; they are not among the others.</summary>
     public required CorruptItems Corrupt { get; init; }
+    /// <summary>What sizes the files have, where nobody said which to take and they differ.</summary>
+    public MixedSizes? Sizes { get; init; }
 
     /// <summary>How many images there are.</summary>
     public int Count => Labels.Length;
@@ -41,11 +43,11 @@ public sealed record DatasetLoadOptions
     public string? Split { get; init; }
     /// <summary>At most this many images, drawn evenly over the classes (and in proportion over the splits). Default: all.</summary>
     public int? Limit { get; init; }
-    /// <summary>Width to resize to, in pixels. Default: that of the data set's first image.</summary>
+    /// <summary>Width to resize to, in pixels. Default: the usual one of the data set's images.</summary>
     public int? Width { get; init; }
-    /// <summary>Height to resize to, in pixels. Default: that of the data set's first image.</summary>
+    /// <summary>Height to resize to, in pixels. Default: the usual one of the data set's images.</summary>
     public int? Height { get; init; }
-    /// <summary>3 (RGB) or 1 (grey). Default: that of the data set's first image.</summary>
+    /// <summary>3 (RGB) or 1 (grey). Default: the usual one of the data set's images.</summary>
     public int? Channels { get; init; }
     /// <summary>The share of unreadable images up to which loading goes on, 0 to 1. Default 0.01.</summary>
     public double MaxCorruptShare { get; init; } = 0.01;

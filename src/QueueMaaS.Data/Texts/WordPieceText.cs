@@ -6,13 +6,11 @@ namespace QueueMaaS.Data.Texts;
 public sealed class WordPieceText
 {
     private readonly BertTokenizer _tokenizer;
-    private readonly bool _lowerCase;
 
-    private WordPieceText(BertTokenizer tokenizer, IReadOnlyDictionary<string, int> ids, bool lowerCase)
+    private WordPieceText(BertTokenizer tokenizer, IReadOnlyDictionary<string, int> ids)
     {
         _tokenizer = tokenizer;
         Ids = ids;
-        _lowerCase = lowerCase;
     }
 
     /// <summary>The id of each token.</summary>
@@ -26,13 +24,32 @@ public sealed class WordPieceText
         foreach (var (index, line) in File.ReadLines(vocabulary).Index())
             ids.TryAdd(line.TrimEnd('\r'), index);
         using var file = File.OpenRead(vocabulary);
-        var options = new BertOptions { LowerCaseBeforeTokenization = lowerCase, RemoveNonSpacingMarks = false };
+        var options = new BertOptions { LowerCaseBeforeTokenization = lowerCase, Normalizer = new BertWords(lowerCase) };
         // The mask is for training alone: a vocabulary without it serves as well.
         if (!ids.ContainsKey(options.MaskingToken))
             options.MaskingToken = options.UnknownToken;
-        return new(BertTokenizer.Create(file, options), ids, lowerCase);
+        options.PreTokenizer = BertWords.Splitter(SpecialTokens(options, ids, lowerCase));
+        return new(BertTokenizer.Create(file, options), ids);
     }
 
     /// <summary>The ids of a text, no more than <paramref name="most"/>, without special tokens.</summary>
-    public IReadOnlyList<int> Encode(string text, int most) => _tokenizer.EncodeToIds(_lowerCase ? Accents.Strip(text) : text, most, addSpecialTokens: false, out _, out _);
+    public IReadOnlyList<int> Encode(string text, int most)
+    {
+        // The library leaves a word out whose pieces do not all fit; the reference cuts it. No word has more pieces than it may have characters.
+        var ids = _tokenizer.EncodeToIds(text, (int)Math.Min(int.MaxValue, (long)most + _tokenizer.MaxInputCharsPerWord), addSpecialTokens: false, out _, out _);
+        return ids.Count > most ? [.. ids.Take(most)] : ids;
+    }
+
+    /// <summary>The special tokens as they look in a text that has been lower-cased; those that are missing are told by the library.</summary>
+    private static Dictionary<string, int> SpecialTokens(BertOptions options, Dictionary<string, int> ids, bool lowerCase)
+    {
+        var tokens = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var token in new[] { options.UnknownToken, options.SeparatorToken, options.PaddingToken, options.ClassificationToken, options.MaskingToken })
+        {
+            if (ids.TryGetValue(token, out var id))
+                tokens[lowerCase ? token.ToLowerInvariant() : token] = id;
+        }
+
+        return tokens;
+    }
 }

@@ -1,8 +1,6 @@
-using System.Text;
-
 namespace QueueMaaS.Data.Texts;
 
-/// <summary>Makes a WordPiece vocabulary out of texts: the special tokens, every letter seen (alone and as the continuation of a word), then the words seen most often. A rare word is put together from letters.</summary>
+/// <summary>Makes a WordPiece vocabulary out of texts: the special tokens, every letter and sign seen (alone and as the continuation of a word), then the words seen most often. A rare word is put together from letters.</summary>
 public static class WordVocabulary
 {
     /// <summary>The token that texts are filled up with; its id is 0.</summary>
@@ -20,9 +18,10 @@ public static class WordVocabulary
         ArgumentNullException.ThrowIfNull(texts);
         var words = new Dictionary<string, int>(StringComparer.Ordinal);
         var letters = new Dictionary<string, int>(StringComparer.Ordinal);
+        var split = new BertWords(lowerCase);
         foreach (var text in texts)
         {
-            foreach (var word in Words(lowerCase ? Accents.Strip(text).ToLowerInvariant() : text))
+            foreach (var word in split.Of(text))
             {
                 words[word] = words.GetValueOrDefault(word) + 1;
                 foreach (var rune in word.EnumerateRunes())
@@ -56,27 +55,4 @@ public static class WordVocabulary
     }
 
     private static IEnumerable<string> ByCount(IEnumerable<KeyValuePair<string, int>> counts) => counts.OrderByDescending(c => c.Value).ThenBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Key);
-
-    /// <summary>Runs of letters and digits; every other sign is a word of its own.</summary>
-    private static IEnumerable<string> Words(string text)
-    {
-        var word = new StringBuilder();
-        foreach (var rune in text.EnumerateRunes())
-        {
-            if (Rune.IsLetterOrDigit(rune))
-            {
-                word.Append(rune.ToString());
-                continue;
-            }
-
-            if (word.Length > 0)
-                yield return word.ToString();
-            word.Clear();
-            if (!Rune.IsWhiteSpace(rune) && !Rune.IsControl(rune))
-                yield return rune.ToString();
-        }
-
-        if (word.Length > 0)
-            yield return word.ToString();
-    }
 }

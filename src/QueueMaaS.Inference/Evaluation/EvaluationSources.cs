@@ -32,6 +32,6 @@ public sealed class EvaluationSources(IArtifactStore artifacts, OpenArchives arc
             return new ArrayEvaluationSource(DatasetFile.ReadArrays(path), several ? head!.Names : null);
         var table = DatasetFile.ReadTable(path);
         var truth = new TableTruth(table, TableTruth.ColumnsOf([.. columns.Select(static c => c.Name)], input, model, head), several);
-        return new TableEvaluationSource(table, split, truth, SlicesOf(input, dataset.Card), tokenizers);
+        return new TableEvaluationSource(table, split, truth, SlicesOf(input, dataset.Card), input.Columns, tokenizers);
     }
 }

@@ -72,6 +72,8 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
             { Targets: not null } => "targets",
             _ => null,
         };
+        if (input.Columns is not null && !IsPlain(version) && (other is null || !IsPlain(other)))
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`columns` is for models without a pipeline; leave it out: `{version.Name}@{version.Version}` reads its columns by its pipeline.", ("path", "input.columns"));
         if (given is not null && head.Task != EvaluationTask.MultiLabel)
             throw new ProblemException(ProblemCodes.InvalidValue, $"`{given}` is for models that give several labels at once, and `{version.Name}@{version.Version}` gives {Given(head)}. If each of its numbers is the probability of a label by itself, set `task` to `multiLabel`.", ("path", $"input.{given}"));
         if (input.Labels is not null && (head.Task == EvaluationTask.Regression || (version.Pipeline?.Labels is not null && (other is null || other.Pipeline?.Labels is not null))))
@@ -110,6 +112,8 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
 
         if (input.Targets?.FirstOrDefault(name => card.Columns is null || !known.Contains(name, StringComparer.Ordinal)) is { } lacking)
             throw new ProblemException(ProblemCodes.ColumnNotFound, $"`targets` names the column `{lacking}`, which data set `{dataset.Name}@{dataset.Version}` does not have.", ("path", "input.targets"), ("column", lacking));
+        if (input.Columns?.FirstOrDefault(name => card.Columns is null || !known.Contains(name, StringComparer.Ordinal)) is { } absent)
+            throw new ProblemException(ProblemCodes.ColumnNotFound, $"`columns` names the column `{absent}`, which data set `{dataset.Name}@{dataset.Version}` does not have{(card.Columns is null ? ": it is no table" : $"; its columns are {string.Join(", ", known.Take(30).Select(static name => $"`{name}`"))}{(known.Length > 30 ? ", …" : "")}")}.", ("path", "input.columns"), ("column", absent));
         if (input.Target is { } target && (card.Columns is null || !known.Contains(target, StringComparer.Ordinal)))
             throw new ProblemException(ProblemCodes.ColumnNotFound, $"`target` names the column `{target}`, which data set `{dataset.Name}@{dataset.Version}` does not have.", ("path", "input.target"), ("column", target));
     }
@@ -126,9 +130,26 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
         if (card.Width == 0 && version.Pipeline?.Image is not null && card.Columns is not null)
             throw new ProblemException(ProblemCodes.RowInputUnsupported, $"Model `{name}` takes images, and data set `{dataset.Name}@{dataset.Version}` is a table.", ("model", name));
         if (card.Columns is { } columns)
-            _ = TableTruth.ColumnsOf([.. columns.Select(static c => c.Name)], input, version, head);
+        {
+            var truth = TableTruth.ColumnsOf([.. columns.Select(static c => c.Name)], input, version, head);
+            CheckColumns(input, version, truth.Names);
+        }
+
         return head;
     }
+
+    /// <summary>That the columns named for a model of plain numbers are as many as it takes, and that it is not told the truth.</summary>
+    private static void CheckColumns(EvaluationInput input, ModelVersion version, IReadOnlyList<string> truth)
+    {
+        if (input.Columns is not { } fed || !IsPlain(version))
+            return;
+        if (fed.FirstOrDefault(name => truth.Contains(name, StringComparer.Ordinal)) is { } told)
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`columns` feeds the model `{told}`, which holds the truth that its answers are held against. Leave it out, or name another column in `target`.", ("path", "input.columns"), ("column", told));
+        if (version.Signature.Inputs is [{ Shape: [_, >= 0 and var width] } only] && fed.Count != width)
+            throw new ProblemException(ProblemCodes.InvalidValue, $"`columns` names {fed.Count} columns, but the input '{only.Name}' of model `{version.Name}@{version.Version}` takes {width} numbers. Name as many, in its order.", ("path", "input.columns"), ("expected", width), ("given", fed.Count));
+    }
+
+    private static bool IsPlain(ModelVersion version) => version.Pipeline is null or { Table: null, Text: null, Image: null };
 
     private static ProblemException Invalid(string field, string range) => new(ProblemCodes.InvalidValue, $"`{field}` must be {range}.", ("path", $"input.{field}"));
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Text.Json;
 using QueueMaaS.Contracts;
 using QueueMaaS.Inference.BatchJobs;
+using QueueMaaS.Inference.BatchJobs.Sources;
 using QueueMaaS.Inference.Evaluation.Statistics;
 using QueueMaaS.Inference.Preparation.Answers;
 using QueueMaaS.Inference.Tensors;
@@ -51,8 +53,18 @@ internal sealed class ModelAnswers(ServedModel model, EvaluatedHead head, int co
             if (result.Outputs is { } outputs)
                 Keep((int)result.Item.Number - 1, OutputNumbers.ToSingle(outputs[head.Output]));
             else
-                Fail((int)result.Item.Number - 1, result.Error);
+                Fail((int)result.Item.Number - 1, result.Error is { } error ? Named(result.Item, error) : null);
         }
+    }
+
+    /// <summary>The problem with the item that has it, and where the item is a file, with that.</summary>
+    internal static Problem Named(Item item, Problem error)
+    {
+        var details = error.Details?.ToDictionary(StringComparer.Ordinal) ?? [];
+        if (item.OwnId is { } file)
+            details["file"] = JsonSerializer.SerializeToElement(file);
+        details["item"] = JsonSerializer.SerializeToElement(item.Number);
+        return error with { Message = item.OwnId is null ? error.Message : $"Item {item.Number} of the split, '{item.OwnId}': {error.Message}", Details = details };
     }
 
     /// <summary>The predictions for items that have all been answered.</summary>

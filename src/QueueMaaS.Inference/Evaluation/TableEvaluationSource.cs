@@ -17,18 +17,21 @@ internal sealed class TableEvaluationSource : IEvaluationSource
     private readonly TableTruth _truth;
     private readonly TokenizerCache _tokenizers;
     private readonly IReadOnlyList<string> _sliced;
+    private readonly IReadOnlyList<string>? _fed;
     private readonly int[] _rows;
 
     /// <param name="table">The table.</param>
     /// <param name="split">The split, or <c>all</c>.</param>
     /// <param name="truth">What is true of its rows.</param>
     /// <param name="sliced">The columns that the items are divided by.</param>
+    /// <param name="fed">The columns that feed a model of plain numbers; null: those that are left.</param>
     /// <param name="tokenizers">For text models.</param>
-    public TableEvaluationSource(TableData table, string split, TableTruth truth, IReadOnlyList<string> sliced, TokenizerCache tokenizers)
+    public TableEvaluationSource(TableData table, string split, TableTruth truth, IReadOnlyList<string> sliced, IReadOnlyList<string>? fed, TokenizerCache tokenizers)
     {
         _table = table;
         _truth = truth;
         _sliced = sliced;
+        _fed = fed;
         _tokenizers = tokenizers;
         _rows = [.. Enumerable.Range(0, table.Rows).Where(row => split == "all" || table.Splits[row] == split)];
     }
@@ -77,11 +80,13 @@ internal sealed class TableEvaluationSource : IEvaluationSource
             column.Name, [.. _rows.Select(row => column.Values[row])], null,
             [.. column.Values.OfType<string>().CountBy(static v => v, StringComparer.Ordinal).OrderByDescending(static c => c.Value).ThenBy(static c => c.Key, StringComparer.Ordinal).Select(static c => c.Key)]);
 
-    /// <summary>For a model of plain numbers: all columns but the truth; where those are too many, those that it is not divided by.</summary>
-    private string[]? NumberColumns(ServedModel model, string[] header)
+    /// <summary>For a model of plain numbers: those that were named, or all columns but the truth; where those are too many, those that it is not divided by.</summary>
+    private IReadOnlyList<string>? NumberColumns(ServedModel model, string[] header)
     {
         if (model.Pipeline?.Table is not null || model.Pipeline?.Text is not null || model.Signature.Inputs is not [{ Shape: [_, var width] }])
             return null;
+        if (_fed is not null)
+            return _fed;
         string[] all = [.. header.Where(name => !_truth.Names.Contains(name, StringComparer.Ordinal))];
         return width < 0 || all.Length == width ? all : [.. all.Where(name => !_sliced.Contains(name, StringComparer.Ordinal))];
     }

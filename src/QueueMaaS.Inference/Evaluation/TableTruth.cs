@@ -25,15 +25,15 @@ internal sealed class TableTruth(TableData table, TruthColumns columns, bool sev
     {
         if (head is { Task: EvaluationTask.MultiLabel } && input.Target is null && ByLabel(header, input.Targets, model, head) is { } several)
             return new(several, true);
-        return new([input.Target ?? Find(header, model) ?? throw new ProblemException(ProblemCodes.ColumnNotFound, "Every column of the data set is read by the model, so none holds the truth. Name it in `target`.", ("path", "input.target"))], false);
+        return new([input.Target ?? Find(header, model, input.Columns) ?? throw new ProblemException(ProblemCodes.ColumnNotFound, "Every column of the data set is read by the model, so none holds the truth. Name it in `target`.", ("path", "input.target"))], false);
     }
 
     /// <summary>The column that should hold the truth; null where the model reads them all.</summary>
-    public static string? Find(IReadOnlyList<string> header, ModelVersion model)
+    public static string? Find(IReadOnlyList<string> header, ModelVersion model, IReadOnlyList<string>? fed = null)
     {
         if (TrainedData.Text(model.Card, "target") is { } trained && header.Contains(trained, StringComparer.Ordinal))
             return trained;
-        var read = model.Pipeline?.Table?.Columns.Select(static c => c.Name).ToHashSet(StringComparer.Ordinal) ?? [];
+        var read = (model.Pipeline?.Table?.Columns.Select(static c => c.Name) ?? fed ?? []).ToHashSet(StringComparer.Ordinal);
         return UsualNames.FirstOrDefault(name => header.Contains(name, StringComparer.Ordinal) && !read.Contains(name))
             ?? header.LastOrDefault(name => !read.Contains(name) && (model.Pipeline?.Text is null || !TextNames.Contains(name)));
     }

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using QueueMaaS.Contracts;
+using QueueMaaS.Training.Feeding;
+using QueueMaaS.Training.Specification;
 
 namespace QueueMaaS.Training.Auto;
 
@@ -17,15 +19,9 @@ namespace QueueMaaS.Training.Auto;
 /// <param name="Channels">Images: 1 or 3.</param>
 internal sealed record AutoData(string Kind, int Train, int Validation, TrainingTask Task, IReadOnlyList<string> Labels, IReadOnlyList<int> ClassCounts, int Width, int Height, int Channels);
 
-/// <summary>The speed of training at a batch size.</summary>
-internal readonly record struct BatchSpeed(int BatchSize, double ItemsPerSecond);
-
 /// <summary>Chooses settings from what the data is and what was measured, and writes down why. Nothing here measures; what the job says itself is never chosen.</summary>
 internal sealed class AutoChoice(TrainingInput own)
 {
-    /// <summary>Of the budget, what trials may take: the rest is for reading data, validating, exporting and for what a measurement is off by.</summary>
-    public const double Spent = 0.75;
-
     /// <summary>A smaller batch learns more from an epoch, so the smallest is taken that is nearly as fast as the fastest.</summary>
     private const double NearlyAsFast = 0.85;
 
@@ -40,6 +36,7 @@ internal sealed class AutoChoice(TrainingInput own)
 
     private readonly JsonObject _training = [];
     private string? _metric;
+    private string _misfit = "";
     private readonly List<AutoReason> _reasons = [];
 
     /// <summary>Why each thing was chosen so far.</summary>
@@ -74,28 +71,36 @@ internal sealed class AutoChoice(TrainingInput own)
     }
 
     /// <summary>The networks worth measuring, the largest first.</summary>
-    public IReadOnlyList<string> Presets(AutoData data) => own.Preset is { } preset ? [preset] : own.Network is not null || own.StartFrom is not null ? [] : data.Kind switch
+    /// <exception cref="ProblemException"><c>specification_invalid</c>: none takes such images.</exception>
+    public IReadOnlyList<string> Presets(AutoData data)
     {
-        "images" when Math.Min(data.Width, data.Height) >= 24 => ["resnet-18", "mobilenet-small", "cnn-small"],
-        "images" when Math.Min(data.Width, data.Height) >= 18 => ["cnn-small"],
-        "texts" => ["text-cnn"],
-        _ when data.Train < 200 => ["logistic"],
-        _ => ["mlp"],
-    };
+        if (own.Preset is { } preset)
+            return [preset];
+        if (own.Network is not null || own.StartFrom is not null)
+            return [];
+        if (data.Kind != "images")
+            return data.Kind == "texts" ? ["text-cnn"] : data.Train < AutoNetworks.FewItems ? ["logistic"] : ["mlp"];
+        var shape = TensorShape.Image(data.Channels, data.Height, data.Width);
+        var (fitting, tooLarge) = AutoNetworks.ForImages(
+            shape, data.Task == TrainingTask.Autoencoding ? ExampleTargets.OfInputs((int)shape.Count) : ExampleTargets.OfClasses([], data.Labels), data.Train, own.Views);
+        _misfit = tooLarge.Count == 0 ? "" : $"; {string.Join(" and ", tooLarge)} need{(tooLarge.Count == 1 ? "s" : "")} larger images than {data.Width} × {data.Height}";
+        return fitting;
+    }
 
     /// <summary>Chooses among networks whose seconds per epoch were measured, the largest first.</summary>
     public string Preset(AutoData data, IReadOnlyList<(string Preset, double SecondsPerEpoch)> measured, double budgetSeconds)
     {
-        var (chosen, seconds) = measured.FirstOrDefault(m => m.SecondsPerEpoch * EpochsForLarge <= budgetSeconds * Spent, measured[^1]);
+        var (chosen, seconds) = measured.FirstOrDefault(m => m.SecondsPerEpoch * EpochsForLarge <= budgetSeconds * AutoBudget.Spent, measured[^1]);
         var why = measured.Count > 1
             ? $"an epoch takes {Seconds(seconds)}; {(chosen == measured[^1].Preset ? "the larger ones take too long for this budget" : "the largest of which some sixty epochs fit into the budget")} ({string.Join(", ", measured.Select(m => $"{m.Preset} {Seconds(m.SecondsPerEpoch)}"))})"
             : data.Kind switch
             {
                 "texts" => "convolutions over word pieces need no pretraining and little data",
-                "tables" or "arrays" when chosen == "logistic" => $"with {data.Train} items a network with hidden layers would learn them by heart",
+                _ when chosen == "logistic" => $"with {data.Train} items a network with hidden layers would learn them by heart",
+                "images" => $"an epoch takes {Seconds(seconds)}, and a larger network would take too long for this budget",
                 _ => "the network that fits such data",
             };
-        Set("preset", chosen, why);
+        Set("preset", chosen, why + _misfit);
         return chosen;
     }
 
@@ -109,17 +114,10 @@ internal sealed class AutoChoice(TrainingInput own)
 
     /// <summary>Sets epochs and trials; a step size found by the range test is varied around.</summary>
     /// <exception cref="ProblemException"><c>budget_too_small</c>.</exception>
-    public AutoProposal Plan(AutoData data, double secondsPerEpoch, double leftSeconds, double minutes, double? range)
+    public AutoProposal Plan(AutoData data, double secondsPerEpoch, AutoBudget budget, double? range)
     {
-        var affordable = leftSeconds * Spent / secondsPerEpoch;
-        if (affordable < 1)
-        {
-            var needed = Math.Ceiling(((minutes * 60) - leftSeconds + (secondsPerEpoch / Spent)) / 6) / 10;
-            throw new ProblemException(
-                ProblemCodes.BudgetTooSmall, string.Create(CultureInfo.InvariantCulture, $"The time budget of {minutes:0.##} minutes is too small for one epoch: {data.Train:N0} items take {Seconds(secondsPerEpoch)}, and {Seconds(leftSeconds)} are left after reading and measuring. Give at least {needed:0.#} minutes, a `limit` of items, or a smaller `preset`."),
-                ("minutes", minutes), ("neededMinutes", needed), ("secondsPerEpoch", Math.Round(secondsPerEpoch, 2)));
-        }
-
+        budget.RequireEpoch(data, secondsPerEpoch);
+        var affordable = budget.ForEpochs / secondsPerEpoch;
         var most = own.Epochs ?? (data.Kind switch { "images" => 60, "texts" => 20, _ => 100 });
         // Six trials in rungs of e, 3e and 9e epochs take 6e + 2 · 2e + 6e; three in rungs of e and 3e take 3e + 2e.
         var (trials, rungs, cost) = affordable >= 16 && range is not null ? (6, 9, 16.0) : affordable >= 5 && range is not null ? (3, 3, 5.0) : (1, 1, 1.0);
@@ -134,7 +132,7 @@ internal sealed class AutoChoice(TrainingInput own)
         }
 
         if (own.Stopping is null)
-            Set("stopping.maxMinutes", Math.Round(leftSeconds / 60, 3), "what is left of the budget: no training goes on beyond it");
+            Set("stopping.maxMinutes", Math.Ceiling(budget.Left / 60 * 1000) / 1000, "what is left of the budget: no training goes on beyond it");
         double[] factors = trials switch { 6 => [1, 0.333, 3, 0.1, 0.6, 1.8], 3 => [1, 0.333, 3], _ => [1] };
         IReadOnlyDictionary<string, JsonElement>[] points =
             [.. factors.Select(f => new Dictionary<string, JsonElement> { ["learningRate"] = JsonSerializer.SerializeToElement(double.Parse((Math.Min(10, f * (range ?? own.LearningRate ?? 0.001))).ToString("G3", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)) })];
@@ -168,7 +166,7 @@ internal sealed class AutoChoice(TrainingInput own)
 
     private void Say<T>(string field, T value, string reason) => _reasons.Add(new(field, JsonSerializer.SerializeToElement(value), reason));
 
-    private static string Seconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds:0.##} s");
+    private static string Seconds(double seconds) => seconds < 0.01 ? "under 0.01 s" : string.Create(CultureInfo.InvariantCulture, $"{seconds:0.##} s");
 
     /// <summary>What was chosen so far, over what the job says.</summary>
     public JsonObject Chosen() => (JsonObject)_training.DeepClone();

@@ -17,12 +17,19 @@ namespace QueueMaaS.Training.Auto;
 /// <summary>Looks at a data set and measures on this machine what training on it costs, then proposes settings and trials for a time budget.</summary>
 internal static class AutoProbe
 {
-    private const int SpeedSteps = 4;
+    /// <summary>Steps of one run; those before also set things up.</summary>
+    private const int TimedSteps = 4;
+    private const int WarmUpSteps = 2;
 
-    /// <summary>Of the budget, what all measuring of networks and batch sizes may take, and the range test.</summary>
-    private const double MeasuringShare = 0.15;
-    private const double RangeShare = 0.1;
+    /// <summary>Setting up takes longer than a step of a small network, so no run ends before its first settled step to save less than this.</summary>
+    private const double SettlingSeconds = 1;
+
+    /// <summary>Of what all measuring may take, what one network's runs may take before the next is looked at.</summary>
+    private const double NetworkShare = 0.25;
     private const int FewestRangeSteps = 25;
+
+    /// <summary>So many times as long as it should take, a range test may take.</summary>
+    private const double Patience = 1.5;
     private const double MemoryShare = 0.6;
     private static readonly int[] BatchSizes = [32, 64, 128, 256, 512];
 
@@ -46,6 +53,7 @@ internal static class AutoProbe
         if (data.Kind == "images")
             prepared = DataPreparer.Prepare(chosenFor, cancellationToken);
         var measure = new Measurement(chosenFor, prepared);
+        var measuring = minutes * 60 * AutoBudget.MeasuringShare;
         var presets = choice.Presets(data);
         if (presets.Count > 0)
         {
@@ -54,8 +62,8 @@ internal static class AutoProbe
             foreach (var preset in presets.Reverse())
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                timed.Insert(0, (preset, data.Train / measure.Speed(preset, own.BatchSize ?? 64)));
-                if (timed[0].Item2 * 20 > minutes * 60 || clock.Elapsed.TotalSeconds - loading > MeasuringShare * minutes * 60)
+                timed.Insert(0, (preset, AutoBudget.SecondsPerEpoch(data, measure.BestSpeed(preset, own.BatchSize ?? 64, measuring * NetworkShare))));
+                if (timed[0].Item2 * 20 > minutes * 60 || clock.Elapsed.TotalSeconds - loading > measuring)
                     break;
             }
 
@@ -63,47 +71,40 @@ internal static class AutoProbe
             measure = measure with { Preset = chosen };
         }
 
-        var fastest = own.BatchSize is { } given ? new BatchSpeed(given, measure.Speed(measure.Preset, given)) : ChooseBatch(choice, measure, data, minutes * 60 * MeasuringShare, cancellationToken);
-        // Validating is a third of the work of training.
-        var perEpoch = Math.Max(0.01, (data.Train + (data.Validation / 3.0)) / fastest.ItemsPerSecond);
-        double? rate = own.LearningRate is null ? RangeTest(choice, measure, fastest, minutes * 60 * RangeShare, cancellationToken) : null;
-        // Every trial reads the data again, and so does the registration.
-        var left = (minutes * 60) - clock.Elapsed.TotalSeconds - (2 * loading);
-        return choice.Plan(data, perEpoch, left, minutes, rate);
+        var fastest = own.BatchSize is { } given ? new BatchSpeed(given, measure.BestSpeed(measure.Preset, given, measuring)) : ChooseBatch(choice, measure, data, measuring, cancellationToken);
+        double? rate = own.LearningRate is null ? RangeTest(choice, measure, fastest, minutes * 60 * AutoBudget.RangeShare, cancellationToken) : null;
+        return choice.Plan(data, AutoBudget.SecondsPerEpoch(data, fastest.ItemsPerSecond), new(minutes, loading, clock.Elapsed.TotalSeconds - loading), rate);
     }
 
     private static BatchSpeed ChooseBatch(AutoChoice choice, Measurement measure, AutoData data, double seconds, CancellationToken cancellationToken)
     {
         var clock = Stopwatch.StartNew();
-        var speeds = new List<BatchSpeed>();
-        string? limited = null;
-        foreach (var size in BatchSizes.Where(size => size == BatchSizes[0] || size * 20 <= data.Train))
+        var (speeds, limited) = BatchSpeeds.Measure(BatchSizes.Where(size => size == BatchSizes[0] || size * 20 <= data.Train), Run, Obstacle, speed => HasTime(speed.BatchSize, speed));
+        return choice.BatchSize(speeds, limited);
+
+        double? Run(int size)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (speeds.Count > 0 && clock.Elapsed.TotalSeconds + (SpeedSteps * size / speeds[^1].ItemsPerSecond) > seconds)
-            {
-                limited = $"to measure {size} would take too much of the budget";
-                break;
-            }
-
             try
             {
-                speeds.Add(new(size, measure.Speed(measure.Preset, size)));
+                return measure.Speed(measure.Preset, size, seconds - clock.Elapsed.TotalSeconds);
             }
-            catch (ExternalException e) when (OutOfMemory.Is(e) && speeds.Count > 0)
+            catch (ExternalException e) when (OutOfMemory.Is(e) && size > BatchSizes[0])
             {
-                limited = $"{size} did not fit into memory";
-                break;
-            }
-
-            if (Environment.WorkingSet > MemoryShare * GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
-            {
-                limited = $"beyond {size} more than {MemoryShare:P0} of the memory would be taken";
-                break;
+                return null;
             }
         }
 
-        return choice.BatchSize(speeds, limited);
+        string? Obstacle(int size, IReadOnlyList<BatchSpeed> speeds)
+        {
+            if (speeds.Count == 0)
+                return null;
+            if (!HasTime(size, speeds[^1]))
+                return $"to measure {size} would take too much of the budget";
+            return Environment.WorkingSet > MemoryShare * GC.GetGCMemoryInfo().TotalAvailableMemoryBytes ? $"beyond {speeds[^1].BatchSize} more than {MemoryShare:P0} of the memory would be taken" : null;
+        }
+
+        bool HasTime(int size, BatchSpeed known) => clock.Elapsed.TotalSeconds + ((WarmUpSteps + TimedSteps) * size / known.ItemsPerSecond) <= seconds;
     }
 
     private static double? RangeTest(AutoChoice choice, Measurement measure, BatchSpeed speed, double seconds, CancellationToken cancellationToken)
@@ -116,8 +117,19 @@ internal static class AutoProbe
         }
 
         var range = new LearningRateRange(steps: steps);
-        measure.Steps(measure.Preset, speed.BatchSize, range.Steps, range.At, (step, loss) => range.Add(step, loss) && !cancellationToken.IsCancellationRequested);
+        var clock = Stopwatch.StartNew();
+        // The machine may have become slower since its speed was measured; a test that is cut short has found nothing.
+        var late = false;
+        measure.Steps(
+            measure.Preset, speed.BatchSize, range.Steps, range.At,
+            (step, loss) => range.Add(step, loss) && !(late = clock.Elapsed.TotalSeconds > Patience * seconds) && !cancellationToken.IsCancellationRequested);
         cancellationToken.ThrowIfCancellationRequested();
+        if (late)
+        {
+            choice.NoRange("a range test took too much of the budget and was given up, so it is the usual one of Adam");
+            return null;
+        }
+
         if (!range.IsFound)
         {
             choice.NoRange(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"a range test (Smith 2017) found no step size: its loss was lowest at {range.Lowest:G2}, at or near the smallest that it tried, so it is the usual one of Adam"));
@@ -157,21 +169,32 @@ internal static class AutoProbe
         /// <summary>The network to measure; null: the one that the settings spell out.</summary>
         public string? Preset { get; init; }
 
-        /// <summary>Training items per second.</summary>
-        public double Speed(string? preset, int batch)
+        /// <summary>Training items per second: the best of several runs, as many as there is time for.</summary>
+        public double BestSpeed(string? preset, int batch, double seconds)
         {
-            var (items, ticks) = (0L, 0L);
-            var last = Stopwatch.GetTimestamp();
-            Steps(preset, batch, SpeedSteps, _ => 1e-4, (step, _) =>
+            var clock = Stopwatch.StartNew();
+            var best = 0.0;
+            for (var run = 0; run < BatchSpeeds.Rounds && (run == 0 || clock.Elapsed.TotalSeconds * (run + 1) / run <= seconds); run++)
+                best = Math.Max(best, Speed(preset, batch, seconds - clock.Elapsed.TotalSeconds));
+            return best;
+        }
+
+        /// <summary>Training items per second in one short run: by the step in the middle of those timed, so that one that was disturbed does not count. It ends early, after one step at least, once its time is up.</summary>
+        public double Speed(string? preset, int batch, double seconds)
+        {
+            var timed = new List<double>(WarmUpSteps + TimedSteps);
+            var began = Stopwatch.GetTimestamp();
+            var last = began;
+            Steps(preset, batch, WarmUpSteps + TimedSteps, _ => 1e-4, (_, _) =>
             {
-                var now = Stopwatch.GetTimestamp();
-                // The first step also sets things up.
-                if (step > 0)
-                    (items, ticks) = (items + Math.Min(batch, Data.Examples.Split.Train.Length), ticks + now - last);
-                last = now;
-                return true;
+                timed.Add(Stopwatch.GetElapsedTime(last).TotalSeconds);
+                last = Stopwatch.GetTimestamp();
+                var taken = Stopwatch.GetElapsedTime(began).TotalSeconds;
+                return taken < (timed.Count <= WarmUpSteps ? Math.Max(seconds, SettlingSeconds) : seconds);
             });
-            return items == 0 ? 1 : items / Math.Max(1e-6, Stopwatch.GetElapsedTime(0, ticks).TotalSeconds);
+            // The first steps also set things up; where nothing else is there, the last of them is nearest to the truth.
+            double[] settled = [.. timed.Skip(Math.Min(WarmUpSteps, timed.Count - 1)).Order()];
+            return Math.Min(batch, Data.Examples.Split.Train.Length) / Math.Max(1e-6, settled[(settled.Length - 1) / 2]);
         }
 
         public void Steps(string? preset, int batch, int steps, Func<int, double> rate, Func<int, double, bool> after)

@@ -34,8 +34,12 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
     }
 
     /// <summary>Holds a training against its data set and the models.</summary>
+    /// <param name="tenant">Whose it is.</param>
+    /// <param name="training">The training.</param>
+    /// <param name="cancellationToken">Stops the check.</param>
+    /// <param name="chosenLater">True: a network that the training does not name is chosen when it runs.</param>
     /// <returns>The data set, for further checks of it.</returns>
-    internal async Task<(TrainingSettings Settings, Dataset Dataset)> CheckAsync(string tenant, TrainingInput training, CancellationToken cancellationToken)
+    internal async Task<(TrainingSettings Settings, Dataset Dataset)> CheckAsync(string tenant, TrainingInput training, CancellationToken cancellationToken, bool chosenLater = false)
     {
         if (!Identifiers.IsName(training.Model))
             throw new ProblemException(ProblemCodes.InvalidValue, "`model` must be 1 to 64 of lower-case letters, digits and - _ . , beginning with a letter or digit.", ("path", "input.model"));
@@ -43,7 +47,7 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
             throw new ProblemException(ProblemCodes.InvalidValue, $"`deploy` must be an alias such as `production`: {Identifiers.AliasRule}.", ("path", "input.deploy"));
         var settings = TrainingSettings.From(training);
         var dataset = await datasets.RequireAsync(tenant, training.Dataset, cancellationToken);
-        CardFit.Require(dataset.Card, settings);
+        CardFit.Require(dataset.Card, settings, chosenLater);
         if (settings.StartFrom is { } start)
             _ = await StartingModels.RequireAsync(models, tenant, start.Model, cancellationToken);
         if (training.Monitor is { } monitor)
@@ -130,6 +134,7 @@ internal sealed class TrainingJobExecutor(
 
             request = request with { Checkpoint = (snapshot, plan, data) => Store(attempt, request, reference, snapshot, plan, WithVocabulary(data)) };
             var log = new TrainingLog(attempt, settings.Epochs, resume?.Snapshot.State.History.Count ?? 0);
+            request = request with { Prepared = log.Prepared };
             await log.BeginAsync(reference, resume?.Snapshot.Id, settings.BatchSize, cancellationToken);
             var trained = await new TrainingRun(time).ExecuteAsync(
                 request,

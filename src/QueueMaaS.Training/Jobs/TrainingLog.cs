@@ -1,6 +1,7 @@
 using System.Globalization;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Execution;
+using QueueMaaS.Training.Preparation;
 using QueueMaaS.Training.Running;
 
 namespace QueueMaaS.Training.Jobs;
@@ -16,6 +17,7 @@ internal sealed class TrainingLog(JobAttempt attempt, int epochs, int told)
 
     private int _told = told;
     private bool _waitTold;
+    private PreparedData? _untold;
 
     public async Task BeginAsync(string dataset, string? checkpoint, int batchSize, CancellationToken cancellationToken)
     {
@@ -24,9 +26,18 @@ internal sealed class TrainingLog(JobAttempt attempt, int epochs, int told)
             await attempt.LogAsync("warning", $"An attempt before ran out of memory: it begins anew in batches of {batchSize}.", cancellationToken);
     }
 
+    /// <summary>Takes what was found in the data; it is told with the next epochs. Called on the training's thread.</summary>
+    public void Prepared(PreparedData data) => Volatile.Write(ref _untold, data);
+
     /// <summary>Tells of the epochs that have ended since the last call. Reports may be skipped; no epoch is.</summary>
     public async Task TellAsync(IReadOnlyList<EpochMetrics> history, CancellationToken cancellationToken)
     {
+        if (Interlocked.Exchange(ref _untold, null) is { } data)
+        {
+            foreach (var line in Findings(data))
+                await attempt.LogAsync("warning", line, cancellationToken);
+        }
+
         for (; _told < history.Count; _told++)
         {
             var epoch = history[_told];
@@ -43,9 +54,18 @@ internal sealed class TrainingLog(JobAttempt attempt, int epochs, int told)
     public async Task EndAsync(TrainingArtifacts trained, CancellationToken cancellationToken)
     {
         await TellAsync(trained.History, cancellationToken);
-        if (trained.Data.Corrupt is { Count: > 0 } corrupt)
-            await attempt.LogAsync("warning", $"{corrupt.Count} items could not be read and were left out, such as {(corrupt.Examples is [var first, ..] ? first : "one without a name")}.", cancellationToken);
         await attempt.LogAsync("info", $"Trained {trained.History.Count} epochs{(trained.StoppedBy is { } why ? $", stopped by {why}" : "")}; the weights are those of epoch {trained.Epoch}.", cancellationToken);
+    }
+
+    /// <summary>What a person would want to know of the data that was trained on.</summary>
+    internal static IEnumerable<string> Findings(PreparedData data)
+    {
+        if (data.Corrupt is { Count: > 0 } corrupt)
+            yield return $"{corrupt.Count} items could not be read and were left out, such as {(corrupt.Examples is [var first, ..] ? first : "one without a name")}.";
+        if (data.Report.Sizes is { } sizes)
+            yield return $"The images are of different sizes ({sizes.Different} among {sizes.Looked} looked at). All were made {sizes.Width} × {sizes.Height}, the most frequent ({sizes.OfThisSize} of {sizes.Looked}); data.image names another.";
+        if (data.Report.Incomplete > 0)
+            yield return $"{data.Report.Incomplete} items were left out of training and validation because a value was missing: of the target or text, or of a column whose missing values are refused.";
     }
 
     private string Line(EpochMetrics epoch)

@@ -1,4 +1,6 @@
 using QueueMaaS.Contracts;
+using QueueMaaS.Training.Auto;
+using QueueMaaS.Training.Feeding;
 using QueueMaaS.Training.Running;
 using QueueMaaS.Training.Specification;
 
@@ -8,12 +10,15 @@ namespace QueueMaaS.Training.Preparation;
 internal static class CardFit
 {
     /// <exception cref="ProblemException"><c>specification_invalid</c>, <c>column_not_found</c> or <c>invalid_value</c>.</exception>
-    public static void Require(DatasetCard card, TrainingSettings settings)
+    /// <param name="card">What is known of the data set.</param>
+    /// <param name="settings">What the job says.</param>
+    /// <param name="chosenLater">True: where the job names no network, one that fits is chosen when it runs.</param>
+    public static void Require(DatasetCard card, TrainingSettings settings, bool chosenLater = false)
     {
         if (settings.Views is not null && (card.Columns is not null || settings.Task == TrainingTask.Autoencoding))
             throw TrainingPlan.NothingToView();
         if (card.Width > 0)
-            RequireImages(card, settings);
+            RequireImages(card, settings, chosenLater);
         if (card.Columns is { } columns)
             RequireColumns(columns, settings.Data);
     }
@@ -41,15 +46,21 @@ internal static class CardFit
         }
     }
 
-    private static void RequireImages(DatasetCard card, TrainingSettings settings)
+    private static void RequireImages(DatasetCard card, TrainingSettings settings, bool chosenLater)
     {
         var image = settings.Data.Image;
         var shape = TensorShape.Image(image?.Channels ?? card.Channels, image?.Height ?? card.Height, image?.Width ?? card.Width);
         if (settings.StartFrom is not null && settings is { Preset: null, Network: null })
             return;
         var outputs = settings.Task == TrainingTask.Autoencoding ? (int)Math.Min(shape.Count, int.MaxValue) : card.Classes.Count;
+        var targets = settings.Task == TrainingTask.Autoencoding ? ExampleTargets.OfInputs(outputs) : ExampleTargets.OfClasses([], [.. card.Classes.Select(c => c.Name)]);
+        if (chosenLater && settings is { Preset: null, Network: null })
+        {
+            _ = AutoNetworks.ForImages(shape, targets, card.Rows, settings.Views);
+            return;
+        }
+
         var network = (settings.Network ?? ModelPresets.Create(settings.Preset ?? ModelPresets.Default)).For(outputs);
-        OutputCheck.Require(
-            settings.Views is { } views ? network.With(views) : network, shape, settings.Task == TrainingTask.Autoencoding ? Feeding.ExampleTargets.OfInputs(outputs) : Feeding.ExampleTargets.OfClasses([], [.. card.Classes.Select(c => c.Name)]));
+        OutputCheck.Require(settings.Views is { } views ? network.With(views) : network, shape, targets);
     }
 }

@@ -33,7 +33,7 @@ internal static class DataPreparer
         {
             Limit = settings.Limit,
             MaxCorruptShare = settings.MaxCorruptShare,
-            Seed = settings.Seed,
+            Seed = settings.DataSeed,
             Width = image?.Width,
             Height = image?.Height,
             Channels = image?.Channels,

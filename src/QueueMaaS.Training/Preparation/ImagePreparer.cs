@@ -42,7 +42,7 @@ internal static class ImagePreparer
             },
             DefaultPreset = ModelPresets.Default,
             Corrupt = images.Corrupt,
-            Report = report,
+            Report = report with { Sizes = images.Sizes },
         };
     }
 

@@ -58,13 +58,13 @@ internal static class ItemSplit
         Require(items, train, validation);
         Array.Sort(train);
         // The first validation items also serve the export check, so they are mixed over the classes.
-        Seeds.Generator(settings.Seed, "validation").Shuffle(validation);
+        Seeds.Generator(settings.DataSeed, "validation").Shuffle(validation);
         return (new(train, validation), new() { Split = char.ToLowerInvariant(kind.ToString()[0]) + kind.ToString()[1..], Duplicates = duplicates.Count, Leaks = leaks.Length });
     }
 
     private static (int[] Train, int[] Validation) Divide(SplitItems items, int[] all, SplitKind kind, string? own, TrainingSettings settings)
     {
-        var random = Seeds.Generator(settings.Seed, "split");
+        var random = Seeds.Generator(settings.DataSeed, "split");
         switch (kind)
         {
             case SplitKind.Own when own is null:

@@ -15,7 +15,7 @@ internal static class TablePreparer
     {
         var target = TableTarget.Find(table, settings);
         var inputs = InputColumns(table, target, settings);
-        var rows = TableRows.Usable(table, target, settings, row => inputs.All(f => SettingsOf(f, settings).Missing != MissingValue.Refuse || f.Values[row] is not null));
+        var (rows, incomplete) = TableRows.Usable(table, target, settings, row => inputs.All(f => SettingsOf(f, settings).Missing != MissingValue.Refuse || f.Values[row] is not null));
         var classes = target.Classes(rows);
         var (split, report) = ItemSplit.Of(TableRows.SplitItems(table, rows, classes?.Classes, settings, LeakAction.Keep, row => string.Join('\u001f', inputs.Select(f => f.Values[row]))), settings);
         // Fitted on the training rows alone: what validation shows is what serving will meet.
@@ -34,7 +34,7 @@ internal static class TablePreparer
             Pipeline = TableRows.Answers(new() { Table = new() { Columns = columns } }, targets),
             DefaultPreset = "mlp",
             Corrupt = new(0, 0, []),
-            Report = report with { Synthetic = synthetic, Incomplete = table.Rows - rows.Length },
+            Report = report with { Synthetic = synthetic, Incomplete = incomplete },
         };
     }
 
@@ -72,18 +72,19 @@ internal static class TablePreparer
 /// <summary>What tables and texts share: which rows are used, how they are split, what answers look like.</summary>
 internal static class TableRows
 {
-    /// <summary>The rows that have a target and whatever else they need, no more than the limit.</summary>
-    public static int[] Usable(TableData table, TableTarget target, TrainingSettings settings, Func<int, bool> complete)
+    /// <summary>The rows that have a target and whatever else they need, no more than the limit, and how many have not.</summary>
+    public static (int[] Rows, int Incomplete) Usable(TableData table, TableTarget target, TrainingSettings settings, Func<int, bool> complete)
     {
         int[] rows = [.. Enumerable.Range(0, table.Rows).Where(r => target.Has(r) && complete(r))];
+        var incomplete = table.Rows - rows.Length;
         if (settings.Limit is { } limit && limit < rows.Length)
         {
-            Seeds.Generator(settings.Seed, "limit").Shuffle(rows);
+            Seeds.Generator(settings.DataSeed, "limit").Shuffle(rows);
             rows = rows[..limit];
             Array.Sort(rows);
         }
 
-        return rows.Length > 0 ? rows : throw new ProblemException(ProblemCodes.DatasetEmpty, $"None of the {table.Rows:N0} rows has a target and the values that are needed.", ("rows", table.Rows));
+        return rows.Length > 0 ? (rows, incomplete) : throw new ProblemException(ProblemCodes.DatasetEmpty, $"None of the {table.Rows:N0} rows has a target and the values that are needed.", ("rows", table.Rows));
     }
 
     public static SplitItems SplitItems(TableData table, int[] rows, int[]? classes, TrainingSettings settings, LeakAction leak, Func<int, string> content)

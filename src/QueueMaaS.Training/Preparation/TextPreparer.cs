@@ -27,7 +27,7 @@ internal static class TextPreparer
         if (settings.Task == TrainingTask.Autoencoding)
             throw new ProblemException(ProblemCodes.InvalidValue, "Texts cannot be learned by autoencoding: their tokens are no numbers.", ("field", "task"));
         var target = TableTarget.Find(table, settings, texts.Name);
-        var rows = TableRows.Usable(table, target, settings, row => texts.Values[row] is not null);
+        var (rows, incomplete) = TableRows.Usable(table, target, settings, row => texts.Values[row] is not null);
         var classes = target.Classes(rows);
         var (split, report) = ItemSplit.Of(TableRows.SplitItems(table, rows, classes?.Classes, settings, LeakAction.Remove, row => texts.Values[row]!), settings);
         var tokens = settings.Data.Tokens ?? new();
@@ -53,7 +53,7 @@ internal static class TextPreparer
                 targets),
             DefaultPreset = "text-cnn",
             Corrupt = new(0, 0, []),
-            Report = report with { Incomplete = table.Rows - rows.Length },
+            Report = report with { Incomplete = incomplete },
             VocabularyPath = path,
         };
     }

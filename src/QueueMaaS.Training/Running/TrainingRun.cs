@@ -29,6 +29,8 @@ public sealed record TrainingRequest
     public StartingWeights? StartFrom { get; init; }
     /// <summary>Gives the state of an interrupted training of this job to go on from, or null.</summary>
     public Func<TrainingSnapshot?>? Resume { get; init; }
+    /// <summary>Told of the data once it is made ready, on the training's thread.</summary>
+    public Action<PreparedData>? Prepared { get; init; }
     /// <summary>Stores a state; called on the training's thread.</summary>
     public Action<TrainingSnapshot, TrainingPlan, PreparedData>? Checkpoint { get; init; }
     /// <summary>Where decoded images are kept, if they are.</summary>
@@ -130,6 +132,7 @@ public sealed class TrainingRun(TimeProvider? time = null)
         report(Phase("loading", settings, 0, []));
         Directory.CreateDirectory(request.WorkFolder);
         var data = DataPreparer.Prepare(request, cancellationToken);
+        request.Prepared?.Invoke(data);
         var plan = StartingPoint.Apply(TrainingPlan.For(settings, data.Examples, data.DefaultPreset), request.StartFrom, out var transfer) with { Resume = request.Resume?.Invoke() };
         var trained = new Trainer(time).Train(
             plan, new() { Report = report, Checkpoint = request.Checkpoint is { } store ? snapshot => store(snapshot, plan, data) : null, StandBack = request.StandBack }, cancellationToken);

@@ -48,6 +48,10 @@ public sealed record TrainingSettings
     public ViewSettings? Views { get; init; }
     /// <summary>Any number.</summary>
     public required long Seed { get; init; }
+    /// <summary>A trial of a sweep that varies the seed: what seeds the split and the draw under a limit instead.</summary>
+    public long? TrialDataSeed { get; init; }
+    /// <summary>Seeds the split and the draw under a limit.</summary>
+    public long DataSeed => TrialDataSeed ?? Seed;
     /// <summary>0.01 to 0.9.</summary>
     public required double ValidationShare { get; init; }
     /// <summary>At least 2, or null for all.</summary>
@@ -103,6 +107,7 @@ public sealed record TrainingSettings
             Limit = input.Limit is { } limit ? Check.InRange("limit", limit, 2, int.MaxValue) : null,
             MaxCorruptShare = Check.InRange("maxCorruptShare", input.MaxCorruptShare ?? 0.01, 0, 1),
             Deploy = input.Deploy,
+            TrialDataSeed = input.Trial?.DataSeed,
             UntilEpoch = input.Trial?.UntilEpoch,
         };
     }

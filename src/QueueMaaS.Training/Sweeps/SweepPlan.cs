@@ -34,6 +34,9 @@ internal sealed class SweepPlan
     /// <summary>The field of the loss that is varied, where one is: the trials' losses cannot be compared then.</summary>
     public string? LossField => Points.Count == 0 ? null : Points[0].Keys.FirstOrDefault(static varied => FieldPath.Parse(varied).Root == "loss");
 
+    /// <summary>Where `seed` is varied: the seed that draws the items of all trials, so that they are validated on the same ones.</summary>
+    public long? DataSeed => Points.Count > 0 && Points[0].ContainsKey("seed") ? TrainingDocument.Read(JsonSerializer.SerializeToElement(_training)).Seed ?? 0 : null;
+
     public bool IsHalving => Input.Search.Method is SearchMethod.Asha or SearchMethod.Auto;
 
     /// <summary>True where settings are measured and proposed first.</summary>

@@ -19,24 +19,30 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
         var plan = SweepPlan.OfNew(input, options.Value.MaxTrials);
         if (plan.IsAuto)
         {
-            var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken);
+            var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken, chosenLater: true);
             SweepMetric.Require(plan.Input.Metric, TaskOf(settings, dataset));
             return plan.Model;
         }
 
         RequireTypes(plan);
+        ValidationItems? first = null;
         for (var trial = 1; trial <= plan.Points.Count; trial++)
-            await CheckTrialAsync(tenant, plan, trial, cancellationToken);
+        {
+            var items = ValidationItems.Of(await CheckTrialAsync(tenant, plan, trial, cancellationToken));
+            RequireSameItems(plan, trial, items, first ??= items);
+        }
+
         return plan.Model;
     }
 
-    private async Task CheckTrialAsync(string tenant, SweepPlan plan, int trial, CancellationToken cancellationToken)
+    private async Task<TrainingSettings> CheckTrialAsync(string tenant, SweepPlan plan, int trial, CancellationToken cancellationToken)
     {
         try
         {
             var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training(trial)), cancellationToken);
             if (trial == 1)
                 SweepMetric.Require(plan.Input.Metric, TaskOf(settings, dataset));
+            return settings;
         }
         catch (ProblemException exception) when (exception.Problem.Code is not (ProblemCodes.MetricUnknown or ProblemCodes.DatasetNotFound or ProblemCodes.ModelNotFound))
         {
@@ -47,6 +53,21 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
                     ("trial", trial), ("parameters", plan.Points[trial - 1]), ("field", Blamed(plan, cause)), ("cause", cause)),
                 exception);
         }
+    }
+
+    /// <exception cref="ProblemException"><c>search_invalid</c>: the trial would be validated on other items than the first.</exception>
+    internal static void RequireSameItems(SweepPlan plan, int trial, ValidationItems items, ValidationItems first)
+    {
+        if (items.PartsFrom(first) is not { } decides)
+            return;
+        // Of what is varied, the field that leads to it; a recipe may lead to anything.
+        var (own, its) = (plan.Points[0], plan.Points[trial - 1]);
+        var varied = its.Keys.Where(field => own[field].GetRawText() != its[field].GetRawText()).ToArray();
+        var field = Array.Find(varied, f => FieldPath.Parse(decides).Overlaps(FieldPath.Parse(f))) ?? Array.Find(varied, static f => FieldPath.Parse(f).Root == "recipe") ?? varied[0];
+        throw new ProblemException(
+            ProblemCodes.SearchInvalid,
+            $"`search.space` varies `{field}`, and with it `{decides}`, which decides {(decides is "task" or "data.target" or "data.targets" ? "what is learned" : "which items trials are validated on")}: trial {trial} ({Describe(its)}) would be ranked against trial 1 ({Describe(own)}) by a figure measured on something else. Give `{decides}` in `training`, submit one sweep for each value, and compare the models that come of them by evaluation jobs on the same data.",
+            ("field", field), ("decides", decides), ("trial", trial), ("path", "input.search.space"));
     }
 
     /// <summary>As far as it can be told before the data is read.</summary>

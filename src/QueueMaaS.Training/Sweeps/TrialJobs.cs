@@ -64,6 +64,7 @@ internal static class TrialJobs
     {
         Sweep = sweep,
         Number = trial,
+        DataSeed = plan.DataSeed,
         Rung = rung,
         UntilEpoch = plan.IsHalving ? plan.Rungs[rung] : null,
         From = rung > 0 ? IdOf(sweep, trial, rung - 1) : null,
@@ -74,6 +75,7 @@ internal static class TrialJobs
     {
         Sweep = sweep,
         Number = trial,
+        DataSeed = plan.DataSeed,
         Rung = rung,
         UntilEpoch = plan.IsHalving ? plan.Rungs[rung] : null,
         From = IdOf(sweep, trial, rung),

@@ -187,6 +187,39 @@ public abstract partial class EvaluationCases(ServiceFixture service)
     }
 
     [Fact]
+    public async Task A_model_without_a_pipeline_is_fed_the_columns_that_the_job_names()
+    {
+        var name = Requests.NewId();
+        using (var response = await service.Http.PutAsync($"v1/models/{name}", new ByteArrayContent(TestModels.Identity(DataType.Float, 2)), Cancel))
+            response.IsSuccessStatusCode.ShouldBeTrue(await response.Content.ReadAsStringAsync(Cancel));
+        // The truth is the place of the larger of b and a, in this order.
+        var data = await UploadDataAsync("id,a,b,truth\n1,2,1,1\n2,1,2,0\n3,5,1,1\n4,1,5,0\n"u8.ToArray());
+
+        var refused = (await service.Api.WaitAsync((await SubmitAsync(new EvaluationInput { Model = name, Dataset = data })).Id, Cancel)).Error!;
+        refused.Code.ShouldBe(ProblemCodes.TableInvalid);
+        refused.Message.ShouldContain("`id`, `a`, `b`");
+        refused.Message.ShouldContain("in the `columns` of the job");
+        refused.Message.ShouldNotContain("idColumn");
+
+        (await RunAsync(new EvaluationInput { Model = name, Dataset = data, Columns = ["b", "a"] })).Model.Classification!.Accuracy.ShouldBe(1);
+        (await RunAsync(new EvaluationInput { Model = name, Dataset = data, Columns = ["a", "b"] })).Model.Classification!.Accuracy.ShouldBe(0, "the order is that of the input");
+        var (pipelined, other) = await LowHighAsync();
+        foreach (var (input, code, words) in new (string, string, string)[]
+        {
+            ($$"""{"model":"{{name}}@1","dataset":"{{data}}","columns":["a","c"]}""", ProblemCodes.ColumnNotFound, "`id`, `a`, `b`"),
+            ($$"""{"model":"{{name}}@1","dataset":"{{data}}","columns":["a"]}""", ProblemCodes.InvalidValue, "takes 2 numbers"),
+            ($$"""{"model":"{{name}}@1","dataset":"{{data}}","columns":["a","truth"],"target":"truth"}""", ProblemCodes.InvalidValue, "holds the truth"),
+            ($$"""{"model":"{{pipelined}}@1","dataset":"{{other}}","columns":["a","b"]}""", ProblemCodes.InvalidValue, "leave it out"),
+        })
+        {
+            using var response = await service.Http.PostAsync("v1/jobs", Requests.Json($$"""{"kind":"evaluation","input":{{input}}}"""), Cancel);
+            var problem = await Requests.ProblemAsync(response);
+            (problem.Status, problem.Code).ShouldBe((422, code), input);
+            problem.Detail.ShouldContain(words);
+        }
+    }
+
+    [Fact]
     public async Task What_cannot_be_evaluated_is_refused_at_once()
     {
         var (model, data) = await LowHighAsync();

@@ -264,6 +264,7 @@ public abstract class SweepCases(ServiceFixture service)
         var table = await SubmitAsync("""{"training":{"dataset":"auto-table","batchSize":32},"search":{"method":"auto","minutes":3},"register":"auto-table"}""");
         var texts = await SubmitAsync("""{"training":{"dataset":"auto-texts","epochs":3,"data":{"tokens":{"length":8}}},"search":{"method":"auto","minutes":3},"register":"auto-texts"}""");
         var images = await SubmitAsync("""{"training":{"dataset":"auto-images","epochs":2,"preset":"cnn-small","batchSize":32},"metric":"validationMacroF1","search":{"method":"auto","minutes":3},"register":"auto-images"}""");
+        var tiny = await SubmitAsync("""{"training":{"dataset":"auto-images","epochs":1,"batchSize":32,"data":{"image":{"width":16,"height":16}}},"search":{"method":"auto","minutes":3},"register":"auto-tiny"}""");
         var small = await SubmitAsync("""{"training":{"dataset":"auto-table"},"search":{"method":"auto","minutes":0.0001},"register":"auto-table"}""");
 
         var output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(table.Id, Cancel));
@@ -283,6 +284,11 @@ public abstract class SweepCases(ServiceFixture service)
         output.Reasons!.ShouldContain(r => r.Field == "data.augmentation.flip");
         output.Reasons!.ShouldNotContain(r => r.Field == "preset");
         (await service.Api.GetModelAsync("auto-images", Cancel)).Version.ShouldBe(1);
+
+        output = Requests.Output<SweepOutput>(await service.Api.WaitAsync(tiny.Id, Cancel));
+        output.Reasons!.Single(r => r.Field == "preset").ShouldSatisfyAllConditions(
+            r => r.Value.GetString().ShouldBeOneOf("resnet-18", "mobilenet-small", "mlp"),
+            r => r.Reason.ShouldEndWith("cnn-small needs larger images than 16 × 16"));
 
         var job = await service.Api.WaitAsync(small.Id, Cancel);
         (job.State, job.Error!.Code).ShouldBe((JobState.Failed, "budget_too_small"));
@@ -304,6 +310,8 @@ public abstract class SweepCases(ServiceFixture service)
         await RefusedAsync("""{"optimizer":{"values":["sgd","adam"]},"optimization.nesterov":{"values":[true]}}""", "invalid_value", "Trial 2 of the sweep (optimizer \"adam\", optimization.nesterov true)");
         await RefusedAsync("""{"preset":{"values":["mlp","mpl"]}}""", "specification_invalid", "There is no preset 'mpl'");
         await RefusedAsync("""{"data.target":{"values":["label","price"]}}""", "column_not_found", "Trial 2");
+        await RefusedAsync("""{"data.columns.x.missing":{"values":["mean","refuse"]}}""", "search_invalid", "which items trials are validated on");
+        await RefusedAsync("""{"epochs":{"values":[1,2]},"data.split.kind":{"values":["stratified","random"]}}""", "search_invalid", "varies `data.split.kind`");
         await RefusedAsync("""{"seed":{"values":[1]}}""", "metric_unknown", "`f1`", ",\"metric\":\"f1\"");
         await RefusedAsync("""{"seed":{"values":[1]}}""", "metric_unknown", "a training with classes", ",\"metric\":\"validationR2\"");
         var trial = (await Should.ThrowAsync<ProblemException>(() => service.Api.SubmitAsync(

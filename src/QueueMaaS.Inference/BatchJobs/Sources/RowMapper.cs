@@ -113,7 +113,7 @@ internal sealed class RowMapper
         if (expected >= 0 && columns.Count != expected)
         {
             throw new ProblemException(
-                ProblemCodes.TableInvalid, $"The model's input '{only.Name}' takes {expected} numbers, but the {what} file has {columns.Count} columns for it. Name the right ones in `columns`, and those that are none of them in `idColumn` and `labelColumn`.",
+                ProblemCodes.TableInvalid, $"The model's input '{only.Name}' takes {expected} numbers, but the {what} file has {columns.Count} columns for it: {string.Join(", ", columns.Take(20).Select(static name => $"`{name}`"))}{(columns.Count > 20 ? ", …" : "")}. Name those that feed it, in its order, in the `columns` of the job, or register a version with a table pipeline, which names its columns.",
                 ("expected", expected), ("given", columns.Count));
         }
 
