@@ -22,9 +22,9 @@ public sealed class BusOptions
     [RegularExpression("quorum|classic")]
     public string QueueType { get; set; } = "quorum";
 
-    /// <summary>Submissions handled at the same time by one process. Default 128.</summary>
+    /// <summary>Most submissions handled at the same time by one process; fewer while they are large, so that together they have about 64 MiB. Default 512.</summary>
     [Range(1, 4096)]
-    public int SubmissionPrefetch { get; set; } = 128;
+    public int SubmissionPrefetch { get; set; } = 512;
 }
 
 /// <summary>A node of the broker's cluster.</summary>

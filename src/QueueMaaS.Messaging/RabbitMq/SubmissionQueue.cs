@@ -68,37 +68,19 @@ internal sealed partial class SubmissionQueue(
     {
         await using var channel = await connection.OpenChannelAsync(stoppingToken);
         await DeclareAsync(channel, stoppingToken);
-        await channel.BasicQosAsync(0, (ushort)options.SubmissionPrefetch, global: false, stoppingToken);
         using var session = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
         var acknowledgements = new Acknowledgements(
             (tag, multiple) => channel.BasicAckAsync(tag, multiple), tag => channel.BasicNackAsync(tag, multiple: false, requeue: true), Math.Max(1, options.SubmissionPrefetch / 4));
-        var lost = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var consumer = new AsyncEventingBasicConsumer(channel);
-        consumer.ReceivedAsync += (_, delivery) =>
-        {
-            // The client's buffer is its own again once this returns.
-            var message = Read(delivery);
-            Interlocked.Increment(ref _underWay);
-            _ = message.Body.Length > SmallBody
-                ? Task.Run(() => HandleAsync(delivery, message, acknowledgements, session.Token), CancellationToken.None)
-                : HandleAsync(delivery, message, acknowledgements, session.Token);
-            return Task.CompletedTask;
-        };
-        // The broker ends a consumer whose queue is deleted, and one whose channel is closed.
-        consumer.UnregisteredAsync += (_, _) => LoseAsync();
-        consumer.ShutdownAsync += (_, _) => LoseAsync();
+        var window = new SubmissionWindow(options.SubmissionPrefetch);
         var acknowledging = acknowledgements.RunAsync();
-        var tag = await channel.BasicConsumeAsync(BusNames.SubmitExchange, autoAck: false, consumer, stoppingToken);
-        _consumes = _hasConsumed = true;
-        started();
         try
         {
-            await lost.Task.WaitAsync(stoppingToken);
-        }
-        catch (OperationCanceledException)
-        {
-            await CancelAsync(channel, tag);
-            throw;
+            // How many a consumer may hold is said when it begins: another number takes another consumer.
+            while (true)
+            {
+                await ConsumeAsync(channel, window, acknowledgements, started, session.Token);
+                LogWindow(logger, window.Size);
+            }
         }
         finally
         {
@@ -109,10 +91,49 @@ internal sealed partial class SubmissionQueue(
             acknowledgements.Complete();
             await acknowledging;
         }
+    }
+
+    /// <summary>Consumes until the window is to have another size. What the consumer holds then is finished beside the next one.</summary>
+    private async Task ConsumeAsync(IChannel channel, SubmissionWindow window, Acknowledgements acknowledgements, Action started, CancellationToken cancellationToken)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var size = window.Size;
+        var consumer = new AsyncEventingBasicConsumer(channel);
+        consumer.ReceivedAsync += (_, delivery) =>
+        {
+            // The client's buffer is its own again once this returns.
+            var message = Read(delivery);
+            Interlocked.Increment(ref _underWay);
+            _ = message.Body.Length > SmallBody
+                ? Task.Run(() => HandleAsync(delivery, message, acknowledgements, cancellationToken), CancellationToken.None)
+                : HandleAsync(delivery, message, acknowledgements, cancellationToken);
+            window.Observe(message.Body.Length);
+            if (window.Size != size)
+                ended.TrySetResult();
+            return Task.CompletedTask;
+        };
+        // The broker ends a consumer whose queue is deleted, and one whose channel is closed.
+        consumer.UnregisteredAsync += (_, _) => LoseAsync();
+        consumer.ShutdownAsync += (_, _) => LoseAsync();
+        await channel.BasicQosAsync(0, (ushort)size, global: false, cancellationToken);
+        var tag = await channel.BasicConsumeAsync(BusNames.SubmitExchange, autoAck: false, consumer, cancellationToken);
+        _consumes = _hasConsumed = true;
+        started();
+        try
+        {
+            await ended.Task.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            await CancelAsync(channel, tag);
+            throw;
+        }
+
+        await channel.BasicCancelAsync(tag, noWait: false, cancellationToken);
 
         Task LoseAsync()
         {
-            lost.TrySetException(new InvalidOperationException("the broker ended the consumer"));
+            ended.TrySetException(new InvalidOperationException("the broker ended the consumer"));
             return Task.CompletedTask;
         }
     }
@@ -187,6 +208,9 @@ internal sealed partial class SubmissionQueue(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Submissions on the bus are not taken ({Reason}); next try in {Seconds} s. They wait in the broker's queue")]
     private static partial void LogLost(ILogger logger, string reason, double seconds);
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "Up to {Count} submissions are taken from the bus at a time, by how large they are")]
+    private static partial void LogWindow(ILogger logger, int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The queue {Queue} was declared by an earlier version: from version 4 on RabbitMQ drops a message of it that comes back 20 times. Delete the queue while it is empty; it is declared again without that limit")]
     private static partial void LogLimited(ILogger logger, string queue);

@@ -105,6 +105,45 @@ public sealed class SubmissionQueueCases : ProcessCases
     }
 
     [Fact]
+    public async Task Small_and_large_submissions_are_all_taken_while_the_number_held_at_a_time_follows_their_size()
+    {
+        var service = Start("api,inference");
+        using var http = new HttpClient { BaseAddress = new Uri(service.Url) };
+        await service.WaitUntilReadyAsync(http);
+        var client = new QueueMaaSClient(http);
+        await client.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
+        await using var channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Cancel);
+        // White space counts for the bus and for nothing else.
+        const int Large = 2 * 1024 * 1024;
+        int[] sizes = [.. Enumerable.Repeat(0, 400), .. Enumerable.Repeat(Large, 100), .. Enumerable.Repeat(0, 400)];
+        var ids = sizes.Select(_ => Requests.NewId()).ToArray();
+        var group = Requests.NewId();
+
+        foreach (var sent in ids.Zip(sizes).Chunk(100))
+            await Task.WhenAll(sent.Select(one => SendAsync(one.First, one.Second)));
+
+        JsonElement state;
+        do
+        {
+            await Task.Delay(100, Cancel);
+            using var answer = await http.GetAsync($"v1/groups/{group}", Cancel);
+            state = JsonElement.Parse(await answer.Content.ReadAsStringAsync(Cancel));
+        }
+        while (!state.TryGetProperty("completedAt", out _));
+        state.GetProperty("counts").GetProperty("succeeded").GetInt32().ShouldBe(ids.Length);
+        await service.EndAsync();
+        (await channel.MessageCountAsync(BusNames.SubmitExchange, Cancel)).ShouldBe(0u);
+
+        async Task SendAsync(string id, int padding)
+        {
+            var submission = Requests.Double(5, 6) with { Id = id, Group = new GroupMembership(group, ids.Length) };
+            var body = Encoding.UTF8.GetBytes(JsonSerializer.Serialize(submission, QueueMaaSJson.Relaxed) + new string(' ', padding));
+            await channel.BasicPublishAsync(BusNames.SubmitExchange, "", mandatory: false, new BasicProperties { ContentType = "application/json" }, body, Cancel);
+        }
+    }
+
+    [Fact]
     public async Task What_the_queue_of_unprocessable_messages_refuses_is_a_dead_letter_once_and_comes_no_more()
     {
         await using var connection = await new ConnectionFactory { Uri = new Uri(Servers.RabbitMq) }.CreateConnectionAsync(Cancel);
