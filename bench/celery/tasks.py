@@ -1,16 +1,29 @@
-"""The same job for Celery: one row through MLP 784-128-10 in PyTorch, the result in Redis."""
+"""The same job for Celery: one row through a model in PyTorch, the result in Redis. BENCH_MODEL: mlp (784-128-10, the default) or cnn-small (3 × 32 × 32), as in bench/QueueMaaS.Bench/BenchGraphs.cs."""
 import os
 
 import torch
 from celery import Celery
+from torch import nn
 
 torch.set_num_threads(1)
 app = Celery("bench", broker=os.environ["CELERY_BROKER"], backend=os.environ["CELERY_BACKEND"])
 app.conf.update(task_serializer="json", result_serializer="json", accept_content=["json"], task_ignore_result=False, worker_prefetch_multiplier=64, result_expires=600)
-model = torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.ReLU(), torch.nn.Linear(128, 10)).eval()
+if os.environ.get("BENCH_MODEL", "mlp") == "mlp":
+    shape = [784]
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+else:
+    shape = [3, 32, 32]
+    model = nn.Sequential(
+        nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(64, 64, 3), nn.ReLU(),
+        nn.Flatten(), nn.Linear(1024, 64), nn.ReLU(), nn.Linear(64, 10))
+model.eval()
+with torch.inference_mode():
+    model(torch.zeros([1, *shape]))
 
 
 @app.task
 def infer(row):
     with torch.inference_mode():
-        return model(torch.tensor([row])).tolist()
+        return model(torch.tensor([row]).reshape([1, *shape])).tolist()
