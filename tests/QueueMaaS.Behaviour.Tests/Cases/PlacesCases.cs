@@ -23,7 +23,11 @@ public abstract class PlacesCases(ServiceFixture service)
         var claimed = (await Task.WhenAll(ids.Select(id => service.Jobs.ClaimAsync([id], "test", TimeSpan.FromMinutes(1), Cancel)))).SelectMany(jobs => jobs).ToArray();
         claimed.ShouldHaveSingleItem();
         await service.Jobs.CompleteAsync([Done(claimed[0])], Cancel);
-        (await service.Jobs.ClaimAsync(ids, "test", TimeSpan.FromMinutes(1), Cancel)).ShouldHaveSingleItem();
+        // The place is free: one more is claimed, here or by the service's own worker, which was told of it.
+        (await service.Jobs.ClaimAsync(ids, "test", TimeSpan.FromMinutes(1), Cancel)).Count.ShouldBeLessThanOrEqualTo(1);
+        var begun = await Task.WhenAll(ids.Where(id => id != claimed[0].Id).Select(id => service.Jobs.FindAsync(Tenant, id, Cancel)));
+        begun.ShouldContain(job => job!.Attempt > 0);
+        begun.Count(job => job!.State == JobState.Running).ShouldBeLessThanOrEqualTo(1);
         foreach (var id in ids)
             await service.Jobs.CancelAsync(Tenant, id, "test", Cancel);
     }
