@@ -4,14 +4,18 @@ namespace QueueMaaS.Jobs;
 
 /// <summary>
 /// Joins writes that arrive together into one: while a write is under way the next ones gather, and go together when it ends.
-/// So one alone never waits, and the group grows with the load. Only after a group of several the next one is given a few milliseconds to gather: then the
-/// system is busy, and a larger group costs each of its members less than the wait.
+/// So one alone never waits, and the group grows with the load. Only after a group of several the next one is given a few milliseconds to gather, or until it is as large as those
+/// before it: then the system is busy, and a larger group costs each of its members less than the wait.
 /// </summary>
 public sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
 {
-    // From how many members on a group is a sign of load, and how long the next one then gathers.
+    // From how many members on a group is a sign of load, and how long the next one then gathers at most, a look at a time.
     private const int Busy = 8;
-    private static readonly TimeSpan Gather = TimeSpan.FromMilliseconds(4);
+    private const int Looks = 4;
+
+    // Of a large group this share is forgotten with each one after it.
+    private const int Forgetting = 16;
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(1);
 
     private readonly Channel<Entry> _entries = Channel.CreateUnbounded<Entry>(new UnboundedChannelOptions());
     private readonly Func<IReadOnlyList<TItem>, CancellationToken, Task<IReadOnlyList<TResult>>> _commit;
@@ -54,10 +58,12 @@ public sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
     private async Task LoopAsync()
     {
         var group = new List<Entry>();
+        var expected = 0;
         while (await _entries.Reader.WaitToReadAsync())
         {
-            if (group.Count >= Busy && _entries.Reader.Count < _maxGroup)
-                await Task.Delay(Gather);
+            // Once as many are there as were in the largest of the last groups, whoever waited for those has come back: no more may come.
+            for (var look = 0; group.Count >= Busy && look < Looks && _entries.Reader.Count < Math.Min(expected, _maxGroup); look++)
+                await Task.Delay(BetweenLooks);
             group.Clear();
             var weight = 0L;
             while (group.Count < _maxGroup && weight < _maxWeight && _entries.Reader.TryRead(out var entry))
@@ -66,6 +72,7 @@ public sealed class GroupCommit<TItem, TResult> : IAsyncDisposable
                 weight += _weigh?.Invoke(entry.Item) ?? 0;
             }
 
+            expected = Math.Max(group.Count, expected - 1 - (expected / Forgetting));
             if (group.Count > 0)
                 await CommitAsync(group);
         }
