@@ -1,14 +1,11 @@
 """Sends jobs and waits for their results, so many at a time: load.py CALLERS SECONDS. Prints jobs a second."""
-import os
-import random
 import sys
 import threading
 import time
 
-from tasks import infer
+from tasks import infer, row
 
 callers, seconds = int(sys.argv[1]), float(sys.argv[2])
-row = [round(random.random(), 4) for _ in range(784 if os.environ.get("BENCH_MODEL", "mlp") == "mlp" else 3072)]
 infer.delay(row).get(timeout=60)
 counts = [0] * callers
 stop = time.monotonic() + seconds

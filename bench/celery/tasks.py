@@ -1,5 +1,7 @@
 """The same job for Celery: one row through a model in PyTorch, the result in Redis. BENCH_MODEL: mlp (784-128-10, the default) or cnn-small (3 × 32 × 32), as in bench/QueueMaaS.Bench/BenchGraphs.cs."""
+import math
 import os
+import random
 
 import torch
 from celery import Celery
@@ -19,6 +21,8 @@ else:
         nn.Conv2d(64, 64, 3), nn.ReLU(),
         nn.Flatten(), nn.Linear(1024, 64), nn.ReLU(), nn.Linear(64, 10))
 model.eval()
+# What is sent: as many digits as `queuemaas perf` sends.
+row = [round(random.random(), 4) for _ in range(math.prod(shape))]
 with torch.inference_mode():
     model(torch.zeros([1, *shape]))
 

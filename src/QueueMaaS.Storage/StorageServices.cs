@@ -137,7 +137,7 @@ public static class StorageServices
         return NpgsqlDataSource.Create(connection);
     }
 
-    /// <summary>Nothing of a session outlives its use but a worker's lock, which is given up by itself; resetting each connection would cost PostgreSQL seven statements at every use.</summary>
+    /// <summary>Nothing of a session outlives its use but a worker's lock, which is given up by itself; PostgreSQL need not be asked to reset the session at every use.</summary>
     private static string Pooled(string postgreSql) => new NpgsqlConnectionStringBuilder(postgreSql) { NoResetOnClose = true }.ConnectionString;
 
     /// <summary>Points EF Core at the configured database; also used by the design-time tools.</summary>

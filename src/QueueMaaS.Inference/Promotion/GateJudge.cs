@@ -53,23 +53,13 @@ internal static class GateJudge
         var interval = sign > 0 ? comparison.DifferenceInterval : new(-comparison.DifferenceInterval.High, -comparison.DifferenceInterval.Low);
         var within = gain >= -condition.Tolerance;
         var uncomputed = Uncomputed(output);
-        var held = condition.Judgement switch
+        var held = uncomputed is null && condition.Judgement switch
         {
             NotWorseJudgement.Significance => within || comparison.PValue >= Level,
             NotWorseJudgement.Interval => interval.Low >= -condition.Tolerance,
             _ => within,
         };
         var by = $"{(gain < 0 ? $"worse by {Text(-gain)}" : $"better by {Text(gain)}")} ({FigureOf(output.Task)})";
-        if (uncomputed is not null)
-        {
-            return new(text, false, $"{uncomputed}It is {by} over the {output.Items:N0} items that both could compute.{LeftOut(output)}", gain, -condition.Tolerance)
-            {
-                Interval = interval,
-                PValue = comparison.PValue,
-                Report = output.ReportArtifact,
-            };
-        }
-
         var reason = condition.Judgement switch
         {
             NotWorseJudgement.Significance when comparison.PValue < Level && within && gain < 0 => $"{comparison.Sentence} The tolerance of {Text(condition.Tolerance)} allows as much.",
@@ -77,7 +67,10 @@ internal static class GateJudge
             NotWorseJudgement.Interval => $"Version {version} is {by}, with a 95 % interval of {Text(interval.Low)} to {Text(interval.High)} of what it is better by: {(held ? "all of it is" : "its lower end is not")} within the tolerance of {Text(condition.Tolerance)}.",
             _ => $"Version {version} is {by}, which the tolerance of {Text(condition.Tolerance)} {(held ? "allows" : "does not allow")}. Whether chance alone may give that (p = {Text(comparison.PValue)}) is not asked where the judgement is `figure`.",
         };
-        return new(text, held, $"{reason} Version {version} {(held ? "is held to be not worse than" : condition.Judgement == NotWorseJudgement.Interval ? "is not shown to be as good as" : "is held to be worse than")} version {before}.{LeftOut(output)}", gain, -condition.Tolerance)
+        var verdict = uncomputed is not null
+            ? $"{uncomputed}It is {by} over the {output.Items:N0} items that both could compute."
+            : $"{reason} Version {version} {(held ? "is held to be not worse than" : condition.Judgement == NotWorseJudgement.Interval ? "is not shown to be as good as" : "is held to be worse than")} version {before}.";
+        return new(text, held, verdict + LeftOut(output), gain, -condition.Tolerance)
         {
             Interval = interval,
             PValue = comparison.PValue,

@@ -3,8 +3,8 @@ using System.Globalization;
 namespace QueueMaaS.Inference.Tensors;
 
 /// <summary>
-/// Reads a JSON array of numbers, flat or of one row, into floats, each rounded to the nearest as the standard parser does, in a fraction of its time: most requests are of this form, and reading them is most of
-/// what a small model's job costs. Exact by William Clinger, "How to Read Floating Point Numbers Accurately" (PLDI 1990): digits that fit into the significand, divided by a power
+/// Reads a JSON array of numbers, flat or of one row, into floats, each rounded to the nearest as <see cref="float.Parse(string)"/> does, without a reader of tokens between: most requests are of this form, and reading them took
+/// a sixth of the service's processor time in jobs of a small model. Exact by William Clinger, "How to Read Floating Point Numbers Accurately" (PLDI 1990): digits that fit into the significand, divided by a power
 /// of ten that is itself exact, are rounded once. What has more digits goes by the standard parser.
 /// </summary>
 internal static class FlatFloats

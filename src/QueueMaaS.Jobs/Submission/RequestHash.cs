@@ -17,7 +17,7 @@ internal static class RequestHash
         var input = JsonMarshal.GetRawUtf8Value(submission.Input);
         if (!IsWrittenAsItIs(input))
             return Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(submission with { Id = null }, QueueMaaSJson.Relaxed)));
-        // To write a long input once more, number by number, would cost more than everything else here.
+        // A long input is not written once more, number by number.
         var around = JsonSerializer.SerializeToUtf8Bytes(submission with { Id = null, Input = Placeholder }, QueueMaaSJson.Relaxed).AsSpan();
         var before = around.IndexOf("\"input\":null"u8) + "\"input\":"u8.Length;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

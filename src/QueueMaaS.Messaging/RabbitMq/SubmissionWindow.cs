@@ -15,7 +15,7 @@ internal sealed class SubmissionWindow(int most)
     private const int Least = 16;
 
     // The mean is over about so many of the latest.
-    private const double Memory = 64;
+    private const int Memory = 64;
     private double _mean;
     private int _seen;
 
@@ -25,11 +25,11 @@ internal sealed class SubmissionWindow(int most)
     /// <summary>Takes note of a submission's size; true where <see cref="Size"/> has changed. It changes by half or double at least: a change costs two round trips.</summary>
     public bool Observe(int bytes)
     {
-        _mean += (bytes - _mean) / Math.Min(++_seen, Memory);
+        _seen = Math.Min(_seen + 1, Memory);
+        _mean += (bytes - _mean) / _seen;
         var wanted = (int)Math.Clamp(MostBytes / Math.Max(_mean, 1), Math.Min(most, Least), most);
         if (_seen < Memory || (wanted > Size / 2 && wanted < Size * 2 && wanted != most) || wanted == Size)
             return false;
-        _seen = (int)Memory;
         Size = wanted;
         return true;
     }
