@@ -1,7 +1,10 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using QueueMaaS.Contracts;
+using QueueMaaS.Jobs.Catalog;
+using QueueMaaS.Jobs.Estimation;
 using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Submission;
 
@@ -18,6 +21,7 @@ internal static class NoOp
         services.RemoveAll<IJobExecutor>();
         services.AddSingleton<ISubmissionCheck, Check>();
         services.AddSingleton<IJobExecutor, Executor>();
+        services.AddHostedService<Reporter>();
     }
 
     private sealed class Check : ISubmissionCheck
@@ -34,5 +38,19 @@ internal static class NoOp
         public JobKind Kind => JobKind.Inference;
 
         public Task<object> ExecuteAsync(JobAttempt attempt, CancellationToken cancellationToken) => Task.FromResult(Done);
+    }
+
+    /// <summary>Tells what its jobs cost, as every worker does of the models that it has measured.</summary>
+    private sealed class Reporter(IModelCatalog models, ILoadBoard board, WorkerIdentity worker, TimeProvider time) : BackgroundService
+    {
+        protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+        {
+            using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                if (VersionReference.TryParse("no-op", out var reference) && await models.FindAsync("default", reference, stoppingToken) is { } version)
+                    await board.PutAsync(worker.Name, [new ModelLoad(version.Artifact, PerRow: 1e-6, PerBatch: 0, BatchSize: 1, Instances: 1, QueuedRows: 0, time.GetUtcNow())], stoppingToken);
+            }
+        }
     }
 }

@@ -54,6 +54,9 @@ public sealed class JobOptions
     [Range(1024, 64 * 1024 * 1024)]
     public int MaxSubmissionBytes { get; set; } = 4 * 1024 * 1024;
 
+    /// <summary>Whether an inference job starts in the process that accepts it where that is a worker with room, and no job waits. Default true. False sends each by the queue, to whichever worker is free.</summary>
+    public bool EagerStart { get; set; } = true;
+
     /// <summary>Training jobs that one worker runs at once. Default 1.</summary>
     [Range(1, 64)]
     public int TrainingSlots { get; set; } = 1;

@@ -29,6 +29,7 @@ public static class JobServices
         services.AddSingleton<PredictedCosts>();
         services.AddHostedService<Dispatcher>();
         services.AddHostedService<Sweeper>();
+        services.AddSingleton<EagerStart>();
         services.AddSingleton<JobSubmitter>();
         services.AddSingleton<JobWaiter>();
         services.AddSingleton<DeadLetterOffice>();

@@ -17,6 +17,17 @@ public sealed class Embedded_jobs(EmbeddedService service) : JobCases(service);
 public sealed class Embedded_bus(EmbeddedService service) : BusCases(service);
 
 [Collection("embedded")]
+public sealed class Embedded_eager_start(EmbeddedService service) : EagerStartCases(service);
+
+[Collection("servers")]
+public sealed class Servers_eager_start(ServersService service) : EagerStartCases(service);
+
+// By default these jobs start where they are accepted; here each takes the long way.
+public sealed class Embedded_bus_by_the_queue(EmbeddedQueueService service) : BusCases(service), IClassFixture<EmbeddedQueueService>;
+
+public sealed class Servers_bus_by_the_queue(ServersQueueService service) : BusCases(service), IClassFixture<ServersQueueService>;
+
+[Collection("embedded")]
 public sealed class Embedded_hostile_models(EmbeddedService service) : HostileModelCases(service);
 
 [Collection("embedded")]

@@ -22,11 +22,14 @@ internal sealed class JobLifeExploration : IAsyncDisposable
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly ServiceProvider _services;
     private readonly bool _withFence;
+    private readonly bool _isEager;
 
     /// <param name="withFence">False puts the bug in: ends are written whatever their fence, as if the fence were not compared.</param>
-    public JobLifeExploration(bool withFence)
+    /// <param name="isEager">The job is accepted as started by A.</param>
+    public JobLifeExploration(bool withFence, bool isEager = false)
     {
         _withFence = withFence;
+        _isEager = isEager;
         var services = new ServiceCollection();
         services.AddLogging();
         services.AddSingleton<TimeProvider>(_time);
@@ -79,8 +82,13 @@ internal sealed class JobLifeExploration : IAsyncDisposable
         }
 
         var now = _time.GetUtcNow();
-        await Store.AcceptAsync([new JobRecord { Id = "job", Tenant = "t", Kind = JobKind.Inference, State = JobState.Queued, MaxAttempts = 3, Input = "{}", RequestHash = "h", CreatedAt = now, DueAt = now }], default);
+        var given = new JobRecord { Id = "job", Tenant = "t", Kind = JobKind.Inference, State = JobState.Queued, MaxAttempts = 3, Input = "{}", RequestHash = "h", CreatedAt = now, DueAt = now };
+        if (_isEager)
+            (given.State, given.Attempt, given.Fence, given.StartedAt, given.LeaseOwner, given.LeaseUntil) = (JobState.Running, 1, 1, now, "A", now + Lease);
+        var accepted = (await Store.AcceptAsync([given], default))[0].Job;
         var run = new Run();
+        if (_isEager)
+            run.Held[0] = accepted;
         string? broken = null;
         foreach (var step in path)
             broken ??= await StepAsync(run, step);

@@ -3,10 +3,12 @@ namespace QueueMaaS.Unit.Tests;
 /// <summary>The promises of the job's life over all orders of events; and that the search would see a missing fence.</summary>
 public sealed class JobLifeExplorationTests
 {
-    [Fact]
-    public async Task No_order_of_claims_renewals_ends_expiries_and_requests_breaks_a_promise()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task No_order_of_claims_renewals_ends_expiries_and_requests_breaks_a_promise(bool isEager)
     {
-        await using var exploration = new JobLifeExploration(withFence: true);
+        await using var exploration = new JobLifeExploration(withFence: true, isEager);
         var (states, broken) = await exploration.RunAsync(depth: 6);
         broken.ShouldBeNull();
         states.ShouldBeGreaterThan(50);

@@ -30,13 +30,14 @@ internal sealed class DispatchLane(JobKind kind, PriorityClass priority, int win
     /// <summary>Whether the broker held none of this lane's pointers at the last look.</summary>
     public bool IsEmptyInBroker { get; set; }
 
-    public void Add(JobPointer pointer, double weight, double cost)
+    /// <summary>Takes a pointer; false where the same one waits already.</summary>
+    public bool Add(JobPointer pointer, double weight, double cost)
     {
-        // A pointer that waits already does not wait twice.
         if (!_known.Add(pointer.Id))
-            return;
+            return false;
         _waiting.Enqueue(pointer.Tenant, weight, cost, pointer.Since.UtcTicks - (pointer.Priority * agePerPriority.Ticks), (pointer.Id, cost));
         _waitingCost += cost;
+        return true;
     }
 
     /// <summary>

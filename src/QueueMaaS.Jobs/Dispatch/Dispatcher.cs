@@ -55,7 +55,11 @@ public sealed partial class Dispatcher(
         while (!stoppingToken.IsCancellationRequested)
         {
             while (inbox.TryTake(out var pointer))
-                Lane(pointer).Add(pointer, tenants.Of(pointer.Tenant).Weight, costs.Of(pointer));
+            {
+                if (!Lane(pointer).Add(pointer, tenants.Of(pointer.Tenant).Weight, costs.Of(pointer)))
+                    inbox.Leave(pointer.Kind);
+            }
+
             foreach (var lane in _lanes.Values)
                 Publish(lane, stoppingToken);
             if (time.GetElapsedTime(looked) > LookAnyway)
@@ -81,6 +85,7 @@ public sealed partial class Dispatcher(
         if (!_published.TryRemove(id, out var sent))
             return;
         sent.Lane.Leave();
+        inbox.Leave(sent.Lane.Kind);
         // Where a pack is under way its confirm rings.
         if (_blocked && !sent.Lane.IsSending)
             inbox.Ring();
@@ -103,6 +108,8 @@ public sealed partial class Dispatcher(
                 // One that is sent again is counted once.
                 if (_published.TryAdd(id, new Sent(lane, time.GetTimestamp(), 1)))
                     lane.Enter();
+                else
+                    inbox.Leave(lane.Kind);
             }
 
             _ = PublishAsync(lane, ids, stoppingToken);
@@ -147,10 +154,10 @@ public sealed partial class Dispatcher(
         }
     }
 
-    /// <summary>Signals can be lost; what the table says makes room too.</summary>
+    /// <summary>Signals can be lost; what the table says makes room too, and lets new jobs start where they are accepted.</summary>
     private async Task LookAsync(CancellationToken stoppingToken)
     {
-        if (!_lanes.Values.Any(lane => lane.Waiting > 0))
+        if (_published.IsEmpty)
             return;
         try
         {

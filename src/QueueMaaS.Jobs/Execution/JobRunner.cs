@@ -49,6 +49,14 @@ public sealed partial class JobRunner : IAsyncDisposable
     /// <summary>The kinds this process has executors for.</summary>
     public IReadOnlyCollection<JobKind> Kinds => _executors.Keys;
 
+    /// <summary>The name under which its claims are stored.</summary>
+    public string Worker => _worker.Name;
+
+    public TimeSpan LeaseOf(JobKind kind) => _leases.LeaseOf(kind);
+
+    /// <summary>Takes up a job that is stored as claimed by this worker, with its lease being kept; null where it is another's, or is taken up already.</summary>
+    public ClaimedJob? TryTake(JobRecord job) => job.LeaseOwner == Worker && _leases.TryKeep(job) is { } lease ? new ClaimedJob(job, lease) : null;
+
     /// <summary>Claims what can be claimed of <paramref name="ids"/>, in one statement with what other messages ask for, and answers the claimed jobs, each with its lease being kept.</summary>
     public async Task<IReadOnlyList<ClaimedJob>> ClaimAsync(IReadOnlyList<string> ids, JobKind kind, CancellationToken cancellationToken)
     {

@@ -12,13 +12,17 @@ namespace QueueMaaS.Jobs.Execution;
 /// batch jobs are claimed, the delivery is acknowledged, and they run on under their lease: no broker holds a delivery for hours.
 /// </summary>
 public sealed partial class JobWorker(
-    JobRunner runner, IJobStore store, IOptions<JobOptions> options, ILogger<JobWorker> logger) : IHostedService, IDisposable
+    JobRunner runner, EagerStart eager, IJobStore store, IOptions<JobOptions> options, ILogger<JobWorker> logger) : IHostedService, IDisposable
 {
     private readonly SemaphoreSlim _trainingSlots = new(options.Value.TrainingSlots);
     private readonly ConcurrentDictionary<Task, byte> _running = new();
     private readonly CancellationTokenSource _stopping = new();
 
-    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        eager.Open(runner);
+        return Task.CompletedTask;
+    }
 
     /// <summary>Stops: short jobs may finish within the grace time, everything else is handed back without losing an attempt.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -27,7 +31,7 @@ public sealed partial class JobWorker(
         // A training job would not finish within any grace: it is handed back at once.
         if (_trainingSlots.CurrentCount < options.Value.TrainingSlots)
             await _stopping.CancelAsync();
-        await Task.WhenAll(_running.Keys);
+        await Task.WhenAll([eager.StopAsync(_stopping.Token), .. _running.Keys]);
     }
 
     public void Dispose()

@@ -22,17 +22,28 @@ public sealed partial class LeaseKeeper(
     /// <summary>Keeps the lease of a claimed job until the answer is disposed. Its token is cancelled when the claim is lost.</summary>
     public KeptLease Keep(JobRecord job)
     {
-        var held = new Held(job.Claim, LeaseOf(job.Kind), new CancellationTokenSource(), time.GetTimestamp());
+        var held = Hold(job);
         _held[job.Id] = held;
-        return new KeptLease(
-            () =>
-            {
-                _held.TryRemove(new KeyValuePair<string, Held>(job.Id, held));
-                held.Lost.Dispose();
-            },
-            () => held.Ending = true,
-            held.Lost.Token);
+        return Kept(job, held);
     }
+
+    /// <summary>The same, unless this process has a claim on the job already.</summary>
+    public KeptLease? TryKeep(JobRecord job)
+    {
+        var held = Hold(job);
+        return _held.TryAdd(job.Id, held) ? Kept(job, held) : null;
+    }
+
+    private Held Hold(JobRecord job) => new(job.Claim, LeaseOf(job.Kind), new CancellationTokenSource(), time.GetTimestamp());
+
+    private KeptLease Kept(JobRecord job, Held held) => new(
+        () =>
+        {
+            _held.TryRemove(new KeyValuePair<string, Held>(job.Id, held));
+            held.Lost.Dispose();
+        },
+        () => held.Ending = true,
+        held.Lost.Token);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

@@ -8,7 +8,10 @@ namespace QueueMaaS.Jobs.Life;
 /// </summary>
 public interface IJobStore : IJobEvents
 {
-    /// <summary>Inserts a group of new jobs, marked as dispatched: the caller dispatches what is queued. A job whose id, idempotency key or unique key is known comes back as the stored one.</summary>
+    /// <summary>
+    /// Inserts a group of new jobs, marked as dispatched: the caller dispatches what is queued. A record that is given as running, with its first claim, is stored as one that was
+    /// queued and claimed, and is its worker's to run; where its kind is paused it comes back queued. A job whose id, idempotency key or unique key is known comes back as the stored one.
+    /// </summary>
     Task<IReadOnlyList<AcceptOutcome>> AcceptAsync(IReadOnlyList<JobRecord> jobs, CancellationToken cancellationToken);
 
     /// <summary>Inserts jobs that belong together, in one transaction: all of them or none. Those that are known come back as the stored ones.</summary>

@@ -115,6 +115,21 @@ public sealed class JobRecord
         ReplayOf = GetRules().ReplayOf,
     };
 
+    /// <summary>The job as it was when it was accepted, of one that started at once.</summary>
+    public JobRecord AsAccepted()
+    {
+        var accepted = Copy();
+        accepted.Queue();
+        return accepted;
+    }
+
+    /// <summary>Makes a record that was to start at once, and has not, that of a queued job.</summary>
+    public void Queue()
+    {
+        (State, Sequence, Attempt, Fence, StartedAt) = (JobState.Queued, 1, 0, 0, null);
+        (LeaseOwner, LeaseUntil) = (null, null);
+    }
+
     /// <summary>A copy, to be changed without touching what others hold.</summary>
     public JobRecord Copy() => (JobRecord)MemberwiseClone();
 

@@ -23,6 +23,9 @@ public sealed record SubmissionOrigin(string Tenant)
     /// <summary>The dead letter that it replays.</summary>
     public string? ReplayOf { get; init; }
 
+    /// <summary>Whether it may wait a moment for a place to start in at once: it is kept elsewhere meanwhile, and nobody waits for its answer.</summary>
+    public bool CanWait { get; init; }
+
     /// <summary>What its caller may do; null: it comes from where nobody is asked, such as the bus or a schedule that was asked for when it was made.</summary>
     public IReadOnlyCollection<string>? Scopes { get; init; }
 }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Access;
 using QueueMaaS.Jobs.Dispatch;
+using QueueMaaS.Jobs.Execution;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Notification;
 
@@ -24,11 +25,12 @@ public sealed class JobSubmitter : IAsyncDisposable
     private readonly Admission _admission;
     private readonly JobRecords _records;
     private readonly TimeProvider _time;
+    private readonly EagerStart _eager;
     private readonly GroupCommit<JobRecord, AcceptOutcome> _accept;
 
     public JobSubmitter(
         IJobStore store, IEnumerable<ISubmissionCheck> checks, IWebhookTargetPolicy webhookTargets, DispatchInbox dispatch, Admission admission,
-        IOptions<JobOptions> options, TimeProvider time)
+        IOptions<JobOptions> options, TimeProvider time, EagerStart eager)
     {
         _checks = checks.ToDictionary(check => check.Kind);
         _webhookTargets = webhookTargets;
@@ -38,6 +40,7 @@ public sealed class JobSubmitter : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         _records = new JobRecords(options.Value, time);
         _time = time;
+        _eager = eager;
         _accept = new GroupCommit<JobRecord, AcceptOutcome>(store.AcceptAsync, MaxGroup, static job => job.Input.Length, MaxGroupChars);
     }
 
@@ -53,11 +56,34 @@ public sealed class JobSubmitter : IAsyncDisposable
         SubmissionScopes.Require(submission, origin.Scopes);
         await _admission.CheckAsync(origin.Tenant, 1, cancellationToken);
         var record = await CheckAsync(submission, origin, cancellationToken);
-        var outcome = await _accept.AddAsync(record, cancellationToken);
-        if (outcome.Kind == AcceptKind.Conflict)
-            throw Conflict(record.Id, outcome.Job, origin.Tenant);
-        Dispatch(outcome);
-        return outcome;
+        var outcome = await AcceptAsync(record, origin.CanWait).WaitAsync(cancellationToken);
+        return outcome.Kind == AcceptKind.Conflict ? throw Conflict(record.Id, outcome.Job, origin.Tenant) : outcome;
+    }
+
+    /// <summary>Commits the job and has it run. What has begun is done whether its caller waits or not: a job that is stored as running here must run.</summary>
+    private async Task<AcceptOutcome> AcceptAsync(JobRecord record, bool canWait)
+    {
+        var place = await _eager.FindPlaceAsync(record, canWait);
+        try
+        {
+            var outcome = await _accept.AddAsync(record, CancellationToken.None);
+            // A repeat may find its job stored by a try whose answer was lost: running here, where nobody runs it.
+            if (outcome.Kind == AcceptKind.Conflict || !_eager.TryStart(outcome.Job, place))
+            {
+                Dispatch(outcome);
+                return outcome;
+            }
+
+            place = null;
+            if (outcome.Kind != AcceptKind.New)
+                return outcome;
+            JobTelemetry.RecordAccepted(record.Kind);
+            return outcome with { Job = outcome.Job.AsAccepted() };
+        }
+        finally
+        {
+            place?.Dispose();
+        }
     }
 
     /// <summary>Accepts the jobs of a group: all of them or none.</summary>
@@ -99,7 +125,7 @@ public sealed class JobSubmitter : IAsyncDisposable
     {
         if (outcome.Kind != AcceptKind.New)
             return;
-        Execution.JobTelemetry.RecordAccepted(outcome.Job.Kind);
+        JobTelemetry.RecordAccepted(outcome.Job.Kind);
         if (outcome.Job.State == JobState.Queued)
             _dispatch.Add(JobPointer.To(outcome.Job));
     }
@@ -158,7 +184,7 @@ public sealed class JobSubmitter : IAsyncDisposable
             var accepted = await Task.WhenAll(group.Select(child => _accept.AddAsync(ToChild(parent, child.Id, child.Input, kind, maxAttempts ?? parent.MaxAttempts), cancellationToken)));
             foreach (var outcome in accepted.Where(static outcome => outcome.Kind == AcceptKind.New))
             {
-                Execution.JobTelemetry.RecordAccepted(kind);
+                JobTelemetry.RecordAccepted(kind);
                 _dispatch.Add(JobPointer.To(outcome.Job));
             }
 

@@ -39,7 +39,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
             if (key is not null && Identifiers.IsJobId(key))
                 (submission, key) = (submission with { Id = key }, null);
             // Below this span where spans are made, else below the producer's own.
-            var outcome = await SubmitAsync(submission, new SubmissionOrigin(Tenant(message)) { IdempotencyKey = key, TraceParent = activity?.Id ?? parent }, cancellationToken);
+            var outcome = await SubmitAsync(submission, new SubmissionOrigin(Tenant(message)) { IdempotencyKey = key, TraceParent = activity?.Id ?? parent, CanWait = true }, cancellationToken);
             activity?.SetTag("queuemaas.job_id", outcome.Job.Id);
             return (new SubmissionReply(outcome.Job.Id, Accepted: true, outcome.Kind == AcceptKind.Duplicate, Problem: null), IsKept: true);
         }

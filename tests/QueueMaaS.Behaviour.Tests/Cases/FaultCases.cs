@@ -312,4 +312,29 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
         foreach (var job in accepted)
             (await processes.Api.WaitAsync(job.Id, Cancel)).State.ShouldBe(JobState.Succeeded);
     }
+
+    [Fact]
+    public async Task A_process_that_accepts_and_computes_does_both_while_the_broker_is_down()
+    {
+        await processes.Api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        processes.KillAll("inference");
+        var both = processes.Start("api,inference");
+        using var http = new HttpClient { BaseAddress = new Uri(both.Url) };
+        await both.WaitUntilReadyAsync(http);
+        var api = new QueueMaaSClient(http);
+        Requests.Values(await api.WaitAsync((await api.SubmitAsync(Requests.Double(1, 1), cancellationToken: Cancel)).Id, Cancel)).ShouldBe([2, 2]);
+        await processes.Servers.StopRabbitMqAsync(Cancel);
+        try
+        {
+            var jobs = new List<Job>();
+            for (var i = 0; i < 5; i++)
+                jobs.Add(await api.WaitAsync((await api.SubmitAsync(Requests.Double(i, i), cancellationToken: Cancel)).Id, Cancel));
+            jobs.ShouldAllBe(job => job.State == JobState.Succeeded && job.Attempt == 1);
+        }
+        finally
+        {
+            await processes.Servers.StartRabbitMqAsync(Cancel);
+            both.KillHard();
+        }
+    }
 }

@@ -8,7 +8,7 @@ using StackExchange.Redis;
 
 namespace QueueMaaS.Behaviour.Tests.Faults;
 
-/// <summary>Two API processes, two workers and a notifier on real servers, each of which can be killed, stopped for a while and started again.</summary>
+/// <summary>Two API processes, one of which computes as well, two workers and a notifier on real servers, each of which can be killed, stopped for a while and started again.</summary>
 public sealed class FaultCluster : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("queuemaas-faults-").FullName;
@@ -39,6 +39,9 @@ public sealed class FaultCluster : IAsyncDisposable
     public static IReadOnlyList<string> Workers { get; } = ["worker-1", "worker-2"];
 
     public static IReadOnlyList<string> Apis { get; } = ["api-1", "api-2"];
+
+    /// <summary>Those that run jobs: the workers what comes by the queue, the API process also what starts where it is accepted.</summary>
+    public static IReadOnlyList<string> Computing { get; } = [.. Workers, "api-2"];
 
     public const string Notifier = "notifier";
 
@@ -98,7 +101,7 @@ public sealed class FaultCluster : IAsyncDisposable
     /// <summary>Starts a process, in the place of one of that name that was killed or has ended.</summary>
     public void Launch(string name, string? program = null, System.Text.StringBuilder? output = null)
     {
-        var roles = name.Split('-')[0] switch { "worker" => "inference", "trainer" => "training", "api" => "api", _ => "notify" };
+        var roles = name switch { "api-2" => "api,inference", _ when name.StartsWith("worker", StringComparison.Ordinal) => "inference", _ when name.StartsWith("trainer", StringComparison.Ordinal) => "training", _ when name.StartsWith("api", StringComparison.Ordinal) => "api", _ => "notify" };
         _processes[name] = new WorkerProcess(roles, _folder, _settings, _processes.GetValueOrDefault(name)?.Url, output, program);
     }
 

@@ -50,7 +50,7 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
 
     private async Task StaleWorkerAsync()
     {
-        var name = Pick(FaultCluster.Workers);
+        var name = Pick(FaultCluster.Computing);
         await cluster.SignalAsync(name, "STOP");
         await Task.Delay(LongerThanLease);
         await cluster.SignalAsync(name, "CONT");
@@ -60,7 +60,7 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
     private async Task KillBeforeAcknowledgeAsync()
     {
         var broker = cluster.FindBroker();
-        var name = Pick(FaultCluster.Workers);
+        var name = Pick(FaultCluster.Computing);
         await FaultCluster.SignalAsync(broker, "STOP");
         try
         {
@@ -84,11 +84,11 @@ internal sealed class FaultKinds(FaultCluster cluster, WebhookReceiver webhooks,
             await using var command = new NpgsqlCommand("SELECT id FROM jobs WHERE state = 'Running' ORDER BY id COLLATE \"C\" FOR UPDATE", connection);
             await command.ExecuteNonQueryAsync();
             await Task.Delay(random.Next(50, 300));
-            foreach (var name in FaultCluster.Workers)
+            foreach (var name in FaultCluster.Computing)
                 cluster.Kill(name);
         }
 
-        foreach (var name in FaultCluster.Workers)
+        foreach (var name in FaultCluster.Computing)
             cluster.Launch(name);
     }
 

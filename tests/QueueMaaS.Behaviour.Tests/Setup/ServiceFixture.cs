@@ -145,6 +145,18 @@ public sealed class ServersKeysService : ServersService
     protected override async Task<string[]> SettingsAsync() => [.. await base.SettingsAsync(), "--Api:KeyCache=00:00:00"];
 }
 
+/// <summary>The embedded default where every job goes by the queue.</summary>
+public sealed class EmbeddedQueueService : EmbeddedService
+{
+    protected override async Task<string[]> SettingsAsync() => [.. await base.SettingsAsync(), "--Jobs:EagerStart=false"];
+}
+
+/// <summary>The real servers where every job goes by the queue.</summary>
+public sealed class ServersQueueService : ServersService
+{
+    protected override async Task<string[]> SettingsAsync() => [.. await base.SettingsAsync(), "--Jobs:EagerStart=false"];
+}
+
 /// <summary>The test servers with a database of one's own.</summary>
 public sealed class ServerSpace : IAsyncDisposable
 {

@@ -14,6 +14,7 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
     {
         var changes = await JobChanges.BeginAsync(context, time, cancellationToken);
         var known = await FindKnownAsync(context, jobs, cancellationToken);
+        var paused = jobs.Any(job => job.State == JobState.Running) ? await PausedAsync(context, cancellationToken) : [];
         var outcomes = new List<AcceptOutcome>(jobs.Count);
         foreach (var job in jobs)
         {
@@ -23,7 +24,7 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
                 continue;
             }
 
-            changes.Add(job);
+            Add(changes, job, paused);
             known.Add(job);
             outcomes.Add(new AcceptOutcome(job, AcceptKind.New));
         }
@@ -34,7 +35,7 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
     public Task<IReadOnlyList<JobRecord>> ClaimAsync(IReadOnlyList<string> ids, string worker, TimeSpan lease, CancellationToken cancellationToken) => database.WriteAsync<IReadOnlyList<JobRecord>>(async context =>
     {
         var changes = await JobChanges.BeginAsync(context, time, cancellationToken);
-        var paused = await context.Pauses.Select(pause => pause.Kind).ToListAsync(cancellationToken);
+        var paused = await PausedAsync(context, cancellationToken);
         var jobs = await context.Jobs
             .Where(job => ids.Contains(job.Id) && job.State == JobState.Queued && (job.Deadline == null || job.Deadline > changes.Now) && !paused.Contains(job.Kind))
             .OrderByDescending(job => job.Priority).ThenBy(job => job.DueAt).ToListAsync(cancellationToken);
@@ -42,15 +43,7 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
         foreach (var tenant in jobs.GroupBy(job => job.Tenant))
             claimed.AddRange(await FitAsync(context, tenant.Key, [.. tenant], cancellationToken));
         foreach (var job in claimed)
-        {
-            job.Attempt++;
-            job.Fence++;
-            job.StartedAt = changes.Now;
-            changes.To(job, JobState.Running, worker, reason: null);
-            job.LeaseOwner = worker;
-            job.LeaseUntil = changes.Now + lease;
-        }
-
+            Claim(changes, job, worker, lease);
         return claimed;
     }, cancellationToken);
 
@@ -97,6 +90,29 @@ internal sealed class EntityPipeline(DatabaseSession database, TenantLimits limi
     internal static async Task<int> RoomAsync(QueueMaaSDbContext context, TenantLimits limits, string tenant, CancellationToken cancellationToken) => limits.Of(tenant).MaxRunning is { } most
         ? Math.Max(0, most - await context.Jobs.CountAsync(job => job.State == JobState.Running && job.Tenant == tenant && job.Kind != JobKind.Chunk && job.Kind != JobKind.Sweep, cancellationToken))
         : int.MaxValue;
+
+    private static Task<List<JobKind>> PausedAsync(QueueMaaSDbContext context, CancellationToken cancellationToken) => context.Pauses.Select(pause => pause.Kind).ToListAsync(cancellationToken);
+
+    /// <summary>Adds a new job, and claims it where it is to start at once and its kind is not paused.</summary>
+    private static void Add(JobChanges changes, JobRecord job, List<JobKind> paused)
+    {
+        var (worker, lease) = job.State == JobState.Running && !paused.Contains(job.Kind) ? (job.LeaseOwner, job.LeaseUntil - job.StartedAt) : (null, null);
+        if (job.State == JobState.Running)
+            job.Queue();
+        changes.Add(job);
+        if (worker is not null)
+            Claim(changes, job, worker, lease!.Value);
+    }
+
+    private static void Claim(JobChanges changes, JobRecord job, string worker, TimeSpan lease)
+    {
+        job.Attempt++;
+        job.Fence++;
+        job.StartedAt = changes.Now;
+        changes.To(job, JobState.Running, worker, reason: null);
+        job.LeaseOwner = worker;
+        job.LeaseUntil = changes.Now + lease;
+    }
 
     /// <summary>Those of a tenant's jobs for which there is a place; the others are noted, to come when one is free.</summary>
     private async Task<IEnumerable<JobRecord>> FitAsync(QueueMaaSDbContext context, string tenant, JobRecord[] jobs, CancellationToken cancellationToken)

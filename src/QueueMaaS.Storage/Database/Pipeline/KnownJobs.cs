@@ -19,7 +19,7 @@ internal sealed class KnownJobs(IEnumerable<JobRecord> stored)
         {
             if (earlier.Tenant != job.Tenant || earlier.RequestHash != job.RequestHash)
                 return new AcceptOutcome(earlier, AcceptKind.Conflict);
-            var own = again && earlier.Sequence == 1 && earlier.CreatedAt.ToUnixTimeMilliseconds() == job.CreatedAt.ToUnixTimeMilliseconds();
+            var own = again && earlier.Sequence == job.Sequence && earlier.CreatedAt.ToUnixTimeMilliseconds() == job.CreatedAt.ToUnixTimeMilliseconds();
             return new AcceptOutcome(earlier, own ? AcceptKind.New : AcceptKind.Duplicate);
         }
 

@@ -91,11 +91,15 @@ internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits l
         var rest = new List<int>();
         for (var i = 0; i < jobs.Count; i++)
         {
-            jobs[i].Sequence = 1;
-            if (taken.Remove(jobs[i].Id))
-                outcomes[i] = new AcceptOutcome(jobs[i], AcceptKind.New);
-            else
+            var isNew = taken.Remove(jobs[i].Id, out var sequence);
+            if (!isNew)
                 rest.Add(i);
+            // Its kind is paused.
+            else if (sequence == 1 && jobs[i].State == JobState.Running)
+                jobs[i].Queue();
+            jobs[i].Sequence = jobs[i].State == JobState.Running ? 2 : 1;
+            if (isNew)
+                outcomes[i] = new AcceptOutcome(jobs[i], AcceptKind.New);
         }
 
         if (rest.Count == 0)
@@ -113,13 +117,14 @@ internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits l
         return [.. jobs.Where(job => seen.Add(job.Id))];
     }
 
-    private static async Task<HashSet<string>> InsertAsync(NpgsqlConnection connection, List<JobRecord> jobs, CancellationToken cancellationToken)
+    /// <summary>Answers those that were inserted, each with the number of its latest event.</summary>
+    private static async Task<Dictionary<string, long>> InsertAsync(NpgsqlConnection connection, List<JobRecord> jobs, CancellationToken cancellationToken)
     {
         await using var command = new NpgsqlCommand(PostgreSqlStatements.Accept, connection);
         Add(command, jobs.ConvertAll(job => job.Id).ToArray());
         Add(command, jobs.ConvertAll(job => job.Tenant).ToArray());
         Add(command, jobs.ConvertAll(job => job.Kind.ToString()).ToArray());
-        Add(command, jobs.ConvertAll(job => job.State.ToString()).ToArray());
+        Add(command, jobs.ConvertAll(job => (job.State == JobState.Running ? JobState.Queued : job.State).ToString()).ToArray());
         Add(command, jobs.ConvertAll(job => job.MaxAttempts).ToArray());
         Add(command, jobs.ConvertAll(job => job.Priority).ToArray());
         Add(command, jobs.ConvertAll(job => job.Model).ToArray());
@@ -142,7 +147,10 @@ internal sealed class PostgreSqlPipeline(NpgsqlDataSource source, TenantLimits l
         Add(command, jobs.ConvertAll(job => job.UniqueStates).ToArray());
         Add(command, jobs.ConvertAll(job => job.GroupId).ToArray());
         Add(command, jobs.ConvertAll(job => job.Rules).ToArray());
-        return (await ReadAsync(command, row => row.GetString(0), cancellationToken)).ToHashSet(StringComparer.Ordinal);
+        Add(command, jobs.ConvertAll(job => job.LeaseOwner).ToArray());
+        Add(command, jobs.ConvertAll(job => job.StartedAt).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.TimestampTz);
+        Add(command, jobs.ConvertAll(job => job.LeaseUntil - job.StartedAt).ToArray(), NpgsqlDbType.Array | NpgsqlDbType.Interval);
+        return (await ReadAsync(command, row => KeyValuePair.Create(row.GetString(0), row.GetInt64(1)), cancellationToken)).ToDictionary(StringComparer.Ordinal);
     }
 
     private static async Task<KnownJobs> FindKnownAsync(NpgsqlConnection connection, List<JobRecord> jobs, CancellationToken cancellationToken)

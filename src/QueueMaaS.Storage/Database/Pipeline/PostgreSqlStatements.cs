@@ -8,29 +8,38 @@ namespace QueueMaaS.Storage.Database.Pipeline;
 /// </summary>
 internal static class PostgreSqlStatements
 {
+    // What has a worker ($27, since $28, for $29) is stored as claimed by it, unless its kind is paused.
     public const string Accept =
-        """
+        $"""
         WITH given AS (
-            SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+            SELECT t.*, CASE WHEN t.kind NOT IN (SELECT kind FROM queue_pauses) THEN t.worker END AS owner
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
                 $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::text[], $17::text[], $18::text[], $19::bool[], $20::bool[], $21::bool[],
-                $22::text[], $23::text[], $24::text[], $25::text[], $26::text[])
+                $22::text[], $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::timestamptz[], $29::interval[])
             AS t(id, tenant, kind, state, max_attempts, priority, model, input, request_hash, idempotency_key, parent_id, created_at, due_at, run_at, deadline, tags,
-                webhook_url, webhook_secret, webhook_on_start, webhook_on_completed, webhook_on_progress, trace_parent, unique_key, unique_states, group_id, rules)
+                webhook_url, webhook_secret, webhook_on_start, webhook_on_completed, webhook_on_progress, trace_parent, unique_key, unique_states, group_id, rules, worker, started_at, lease)
         ), taken AS (
             INSERT INTO jobs (id, tenant, kind, state, sequence, attempt, fence, max_attempts, priority, model, input, request_hash, idempotency_key, parent_id, created_at, due_at, run_at,
                 deadline, dispatched_at, dispatches, tags, webhook_url, webhook_secret, webhook_on_start, webhook_on_completed, webhook_on_progress, trace_parent, unique_key, unique_states,
-                group_id, has_dependents, batch_divisor, rules)
-            SELECT id, tenant, kind, state, 1, 0, 0, max_attempts, priority, model, input, request_hash, idempotency_key, parent_id, created_at, due_at, run_at, deadline,
+                group_id, has_dependents, batch_divisor, rules, lease_owner, started_at, lease_until)
+            SELECT id, tenant, kind, CASE WHEN owner IS NULL THEN state ELSE 'Running' END, CASE WHEN owner IS NULL THEN 1 ELSE 2 END, CASE WHEN owner IS NULL THEN 0 ELSE 1 END,
+                CASE WHEN owner IS NULL THEN 0 ELSE 1 END, max_attempts, priority, model, input, request_hash, idempotency_key, parent_id, created_at, due_at, run_at, deadline,
                 CASE WHEN state = 'Queued' THEN created_at END, 0, tags, webhook_url, webhook_secret, webhook_on_start, webhook_on_completed, webhook_on_progress, trace_parent,
-                unique_key, unique_states, group_id, false, 1, rules
+                unique_key, unique_states, group_id, false, 1, rules, owner, CASE WHEN owner IS NOT NULL THEN started_at END, CASE WHEN owner IS NOT NULL THEN clock_timestamp() + lease END
             FROM given ORDER BY id COLLATE "C"
             ON CONFLICT DO NOTHING
-            RETURNING id, state, created_at, kind, parent_id
+            RETURNING id, tenant, state, sequence, attempt, created_at, started_at, kind, parent_id, lease_owner, webhook_url, webhook_secret, webhook_on_start, trace_parent
         ), told AS (
             INSERT INTO job_events (job_id, sequence, type, at, attempt, by, silent)
-            SELECT id, 1, lower(state), created_at, 0, CASE WHEN parent_id IS NULL THEN 'producer' ELSE 'worker' END, kind = 'Chunk' FROM taken
+            SELECT id, 1, CASE WHEN state = 'Running' THEN 'queued' ELSE lower(state) END, created_at, 0, CASE WHEN parent_id IS NULL THEN 'producer' ELSE 'worker' END, kind = 'Chunk' FROM taken
+            UNION ALL
+            SELECT id, 2, 'running', started_at, 1, lease_owner, kind = 'Chunk' FROM taken WHERE state = 'Running'
+        ), announced AS (
+            {Deliver}
+            {Started}
+            FROM taken c {StartedTo} WHERE c.state = 'Running'
         )
-        SELECT id FROM taken
+        SELECT id, sequence FROM taken
         """;
 
     public const string Known = $"SELECT {JobColumns.All} FROM jobs WHERE id = ANY($1) OR idempotency_key = ANY($2) OR unique_key = ANY($3)";
@@ -132,17 +141,25 @@ internal static class PostgreSqlStatements
             SELECT id, sequence, 'running', $2, attempt, $3, kind = 'Chunk' FROM claimed
         ), announced AS (
             {Deliver}
-            SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), c.tenant, c.id, 'job.started', c.kind, c.state, c.sequence, c.attempt, NULL, t.url, t.secret,
-                $2, 'Pending', 0, $2, t.endpoint, c.trace_parent
-            FROM claimed c CROSS JOIN LATERAL (
-                SELECT c.webhook_url AS url, c.webhook_secret AS secret, NULL::text AS endpoint WHERE c.webhook_url IS NOT NULL AND c.webhook_on_start
-                UNION ALL
-                SELECT w.url, NULL, w.id FROM webhook_endpoints w
-                WHERE w.tenant = c.tenant AND w.disabled_at IS NULL AND c.kind <> 'Chunk' AND position(',job.started,' IN w.events) > 0
-                    AND (w.kinds IS NULL OR position(',' || c.kind || ',' IN w.kinds) > 0)
-            ) t
+            {Started}
+            FROM claimed c {StartedTo}
         )
         SELECT {JobColumns.All} FROM claimed
+        """;
+
+    private const string Started =
+        "SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), c.tenant, c.id, 'job.started', c.kind, c.state, c.sequence, c.attempt, NULL, t.url, t.secret, c.started_at, 'Pending', 0, c.started_at, t.endpoint, c.trace_parent";
+
+    // The job's own webhook, and the tenant's endpoints.
+    private const string StartedTo =
+        """
+        CROSS JOIN LATERAL (
+            SELECT c.webhook_url AS url, c.webhook_secret AS secret, NULL::text AS endpoint WHERE c.webhook_url IS NOT NULL AND c.webhook_on_start
+            UNION ALL
+            SELECT w.url, NULL, w.id FROM webhook_endpoints w
+            WHERE w.tenant = c.tenant AND w.disabled_at IS NULL AND c.kind <> 'Chunk' AND position(',job.started,' IN w.events) > 0
+                AND (w.kinds IS NULL OR position(',' || c.kind || ',' IN w.kinds) > 0)
+        ) t
         """;
 
     private const string Deliver =
