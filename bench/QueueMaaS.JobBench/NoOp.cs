@@ -28,7 +28,7 @@ internal static class NoOp
     {
         public JobKind Kind => JobKind.Inference;
 
-        public Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken) => Task.FromResult<string?>("no-op");
+        public Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken) => Task.FromResult(new CheckedInput("no-op"));
     }
 
     private sealed class Executor : IJobExecutor

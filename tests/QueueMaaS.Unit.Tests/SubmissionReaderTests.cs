@@ -32,6 +32,59 @@ public sealed class SubmissionReaderTests
         problem.Message.ShouldContain(place);
     }
 
+    // A long submission is read another way than a short one, and what is made of it must be the same.
+    [Theory]
+    [InlineData("""{"id":"a-1","kind":"inference","input":{"model":"m","data":[~]},"priority":7,"tags":["x"]}""")]
+    [InlineData("""  {"input":{"model":"m","data":[~] , "input":{"kind":1}},"kind":"inference"}  """)]
+    [InlineData("""{"Kind":"inference","Input":{"data":[~]}}""")]
+    [InlineData("""{"kind":"inference","input":[~]}""")]
+    [InlineData("""{"kind":"inference","input":null,"tags":["~"]}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]},"prio":1}""")]
+    [InlineData("""{"kind":"inference","inputs":{"data":[~]}}""")]
+    [InlineData("""{"input":{"data":[~]}}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]},"priority":"high"}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]},"input":{}}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]},"Input":{}}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~],"a":{"b":1,"b":2}}}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~,]}}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]}}x""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~]} /* no */}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~,01]}}""")]
+    [InlineData("""{"kind":"inference","input":{"data":[~],"a":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}}""")]
+    [InlineData("""[~]""")]
+    public void A_long_submission_is_read_as_a_short_one(string form)
+    {
+        var (text, longText) = (form.Replace("~", "1", StringComparison.Ordinal), form.Replace("~", string.Join(',', Enumerable.Range(1000, 1000)), StringComparison.Ordinal));
+        var (shorter, longer) = (Outcome(text), Outcome(longText));
+        if (shorter.Read is { } read)
+        {
+            longer.Read.ShouldNotBeNull(longer.Problem?.Message);
+            longer.Read.Input.GetRawText().ShouldBe(read.Input.GetRawText().Replace("1]", $"{string.Join(',', Enumerable.Range(1000, 1000))}]", StringComparison.Ordinal));
+            longer.Read.Kind.ShouldBe(read.Kind);
+            (longer.Read.Id, longer.Read.Priority).ShouldBe((read.Id, read.Priority));
+        }
+        else
+        {
+            longer.Problem.ShouldNotBeNull();
+            longer.Problem.Code.ShouldBe(shorter.Problem!.Code);
+            // The place alone differs.
+            longer.Problem.Message.Split(", byte")[0].ShouldBe(shorter.Problem.Message.Split(", byte")[0]);
+        }
+
+        static (JobSubmission? Read, Problem? Problem) Outcome(string json)
+        {
+            try
+            {
+                return (Read(json), null);
+            }
+            catch (ProblemException exception)
+            {
+                return (null, exception.Problem);
+            }
+        }
+    }
+
     [Fact]
     public void A_submission_that_is_nested_too_deeply_is_told_how_deep_it_may_be()
     {

@@ -13,7 +13,7 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
 {
     public JobKind Kind => JobKind.Batch;
 
-    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    public async Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var batch = SubmissionReader.ReadInput<BatchInput>(input);
         CheckRanges(batch);
@@ -36,7 +36,7 @@ public sealed class BatchSubmissionCheck(IModelCatalog models, IDatasetCatalog d
             throw new ProblemException(ProblemCodes.ImageInputUnsupported, $"Model `{version.Name}@{version.Version}` has no image pipeline, so it cannot read images.");
         if (batch.Output is BatchOutputFormat.Csv or BatchOutputFormat.Parquet && version.Pipeline?.Postprocess?.Detections is not null)
             throw Invalid("output", "`jsonl` for a model that finds objects: they have no place in a table");
-        return batch.Model;
+        return new(batch.Model);
     }
 
     /// <summary>An earlier job's input, with what the new one says otherwise.</summary>

@@ -14,7 +14,7 @@ public sealed class BaselineSubmissionCheck(IModelCatalog models, IDatasetCatalo
     public JobKind Kind => JobKind.Baseline;
 
     /// <inheritdoc/>
-    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    public async Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var baseline = SubmissionReader.ReadInput<BaselineInput>(input);
         DriftSettingsCheck.Check(baseline.Settings, "settings");
@@ -25,7 +25,7 @@ public sealed class BaselineSubmissionCheck(IModelCatalog models, IDatasetCatalo
         var version = await models.RequireAsync(tenant, baseline.Model, cancellationToken);
         var dataset = await datasets.RequireAsync(tenant, DatasetOf(baseline, version), cancellationToken);
         EvaluationSubmissionCheck.CheckData(ToEvaluation(baseline, version, dataset), dataset);
-        return baseline.Model;
+        return new(baseline.Model);
     }
 
     /// <exception cref="ProblemException"><c>dataset_not_found</c>: none is named, and the version's card names none either.</exception>

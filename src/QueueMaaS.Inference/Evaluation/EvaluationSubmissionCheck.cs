@@ -14,7 +14,7 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
     public JobKind Kind => JobKind.Evaluation;
 
     /// <inheritdoc/>
-    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    public async Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var evaluation = SubmissionReader.ReadInput<EvaluationInput>(input);
         if (evaluation.Bootstrap is < 100 or > 10_000)
@@ -39,7 +39,7 @@ public sealed class EvaluationSubmissionCheck(IModelCatalog models, IDatasetCata
         if (other is not null)
             RequireSame(version, head, other, CheckModel(evaluation, other, dataset));
         CheckUnused(evaluation, version, head, other);
-        return evaluation.Model;
+        return new(evaluation.Model);
     }
 
     /// <summary>Two models can be compared where they answer the same question.</summary>

@@ -28,17 +28,19 @@ public static class InferenceRequestCheck
     /// <c>invalid_request</c>, <c>invalid_value</c>, <c>too_large</c>, <c>image_input_unsupported</c>, <c>row_input_unsupported</c>, <c>row_invalid</c>, <c>text_input_unsupported</c>, <c>text_invalid</c>,
     /// <c>tensor_name_mismatch</c>, <c>tensor_datatype_mismatch</c> or <c>tensor_shape_mismatch</c>.
     /// </exception>
-    public static void Check(ModelSignature signature, ModelPipeline? pipeline, InferenceInput input, RaggedAxis? ragged = null)
+    /// <returns>The request, where all that it takes was read for the check: not of an image or of texts.</returns>
+    public static PreparedRequest? Check(ModelSignature signature, ModelPipeline? pipeline, InferenceInput input, RaggedAxis? ragged = null)
     {
         CheckSettings(signature, input);
         if (input.Inputs is { } tensors)
-            FromTensors(signature, tensors, ragged);
-        else if (input.Image is { } image)
+            return FromTensors(signature, tensors, ragged);
+        if (Rows(input) is { } rows)
+            return FromPipeline(signature, TableEncoder.For(signature, pipeline).Encode(rows, index => PathOf(input, index)));
+        if (input.Image is { } image)
             CheckImage(signature, pipeline, image);
-        else if (Rows(input) is { } rows)
-            FromPipeline(signature, TableEncoder.For(signature, pipeline).Encode(rows, index => PathOf(input, index)));
         else
             CheckTexts(signature, pipeline, input);
+        return null;
     }
 
     /// <summary>Checks a request and makes it ready.</summary>

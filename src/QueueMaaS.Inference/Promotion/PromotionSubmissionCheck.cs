@@ -14,7 +14,7 @@ public sealed class PromotionSubmissionCheck(IModelCatalog models, GateCheck gat
     public JobKind Kind => JobKind.Promotion;
 
     /// <inheritdoc/>
-    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    public async Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var promotion = SubmissionReader.ReadInput<PromotionInput>(input);
         if (!Identifiers.IsAlias(promotion.Alias))
@@ -26,7 +26,7 @@ public sealed class PromotionSubmissionCheck(IModelCatalog models, GateCheck gat
         var before = await models.FindAsync(tenant, new VersionReference(version.Name, null, promotion.Alias), cancellationToken);
         foreach (var evaluation in GateEvaluations.Of(promotion.Gate, $"{version.Name}@{version.Version}", before is null ? null : $"{before.Name}@{before.Version}"))
             await evaluations.CheckAsync(tenant, JsonSerializer.SerializeToElement(evaluation, QueueMaaSJson.Relaxed), cancellationToken);
-        return promotion.Model;
+        return new(promotion.Model);
     }
 
     private static GateSubject SubjectOf(ModelVersion version)

@@ -15,6 +15,7 @@ public static class JobTelemetry
     private static readonly Meter Meter = new(Name);
 
     private static readonly Counter<long> AcceptedJobs = Meter.CreateCounter<long>("queuemaas_jobs_accepted", description: "Jobs accepted, by kind; repeats of one job count once.");
+    private static readonly Counter<long> EagerStarts = Meter.CreateCounter<long>("queuemaas_eager_starts", description: "Jobs that started in the process that accepted them; all others go by the queue.");
     private static readonly Counter<long> UnprocessableMessages = Meter.CreateCounter<long>("queuemaas_bus_unprocessable", description: "Messages on the bus that could not become jobs, by code.");
     private static readonly Counter<long> StaleWriteCount = Meter.CreateCounter<long>("queuemaas_stale_writes", description: "Writes refused because the claim on their job no longer stood.");
     private static readonly Counter<long> ExpiredLeases = Meter.CreateCounter<long>("queuemaas_leases_expired", description: "Attempts ended because their worker was silent for longer than the lease.");
@@ -52,6 +53,8 @@ public static class JobTelemetry
     }
 
     public static void RecordAccepted(JobKind kind) => AcceptedJobs.Add(1, Kind(kind));
+
+    public static void RecordEagerStart() => EagerStarts.Add(1);
 
     public static void RecordUnprocessable(string code) => UnprocessableMessages.Add(1, new KeyValuePair<string, object?>("code", code));
 

@@ -82,6 +82,9 @@ public sealed class JobRecord
     /// <summary>A <see cref="JobRules"/>, where the job has any.</summary>
     public string? Rules { get; set; }
 
+    /// <summary>The input as its check has read it, where the job starts in the process that accepts it. Not stored: any other attempt reads <see cref="Input"/>.</summary>
+    public object? Ready { get; set; }
+
     /// <summary>What else was asked for it.</summary>
     public JobRules GetRules() => Rules is null ? JobRules.None : JsonSerializer.Deserialize<JobRules>(Rules, QueueMaaSJson.Relaxed)!;
 

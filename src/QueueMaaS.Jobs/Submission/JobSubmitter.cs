@@ -78,6 +78,7 @@ public sealed class JobSubmitter : IAsyncDisposable
             if (outcome.Kind != AcceptKind.New)
                 return outcome;
             JobTelemetry.RecordAccepted(record.Kind);
+            JobTelemetry.RecordEagerStart();
             return outcome with { Job = outcome.Job.AsAccepted() };
         }
         finally
@@ -162,10 +163,12 @@ public sealed class JobSubmitter : IAsyncDisposable
         CheckFields(submission, origin.IdempotencyKey);
         var references = OutputReferences.Find(submission.Input);
         // What an input with references will be is known only when the other jobs are done; the worker checks it then.
-        var model = references.Count == 0
+        var input = references.Count == 0
             ? await _checks[submission.Kind].CheckAsync(origin.Tenant, submission.Input, cancellationToken)
-            : submission.Input.TryGetProperty("model", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString() : null;
-        return _records.Make(submission, origin, model, references);
+            : new CheckedInput(submission.Input.TryGetProperty("model", out var named) && named.ValueKind == JsonValueKind.String ? named.GetString() : null);
+        var record = _records.Make(submission, origin, input.Model, references);
+        record.Ready = input.Ready;
+        return record;
     }
 
     /// <summary>Accepts the parts of a job that a worker has split. Repeats are harmless: the ids are the worker's to choose.</summary>

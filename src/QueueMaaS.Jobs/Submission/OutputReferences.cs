@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using QueueMaaS.Contracts;
@@ -16,7 +17,7 @@ public static class OutputReferences
     public static IReadOnlyList<string> Find(JsonElement input)
     {
         // Almost no input has any, so the text is searched before the tree is walked.
-        if (!input.GetRawText().Contains($"\"{Marker}\"", StringComparison.Ordinal))
+        if (JsonMarshal.GetRawUtf8Value(input).IndexOf("\"$output\""u8) < 0)
             return [];
         var found = new List<string>();
         Collect(input, found);

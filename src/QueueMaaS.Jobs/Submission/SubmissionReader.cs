@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using QueueMaaS.Contracts;
 
@@ -6,6 +7,9 @@ namespace QueueMaaS.Jobs.Submission;
 /// <summary>Turns JSON from a producer into contract types, with errors that name the place. One reader for HTTP and the bus.</summary>
 public static class SubmissionReader
 {
+    // From how many bytes on the way around the input is the shorter one.
+    private const int LongSubmission = 2048;
+
     // What System.Text.Json takes without a setting.
     private const int MaxDepth = 64;
 
@@ -22,7 +26,32 @@ public static class SubmissionReader
                 ("bytes", json.Length), ("limit", maxBytes));
         }
 
-        return Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<JobSubmission>(bytes, QueueMaaSJson.Strict), "the submission");
+        return (json.Length >= LongSubmission ? ReadOnce(json) : null)
+            ?? Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<JobSubmission>(bytes, QueueMaaSJson.Strict), "the submission");
+    }
+
+    /// <summary>
+    /// The same with one pass over a long input, where the serializer takes three to make a document of it: the document is made first, and the serializer reads what is around the input.
+    /// Null where something is wrong; the serializer then says what, and where.
+    /// </summary>
+    private static JobSubmission? ReadOnce(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            var root = JsonElement.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("input"u8, out var input))
+                return null;
+            var all = JsonMarshal.GetRawUtf8Value(root);
+            var inner = JsonMarshal.GetRawUtf8Value(input);
+            if (!all.Overlaps(inner, out var at))
+                return null;
+            byte[] around = [.. all[..at], .. "null"u8, .. all[(at + inner.Length)..]];
+            return JsonSerializer.Deserialize<JobSubmission>(around, QueueMaaSJson.Strict) is { } read ? read with { Input = input } : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Reads the input of a job of a known kind.</summary>

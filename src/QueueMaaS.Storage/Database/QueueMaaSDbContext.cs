@@ -56,6 +56,7 @@ public sealed class QueueMaaSDbContext(DbContextOptions<QueueMaaSDbContext> opti
             // Every tracked change raises the sequence, so it doubles as the optimistic lock.
             job.Property(j => j.Sequence).IsConcurrencyToken();
             job.Ignore(j => j.Claim);
+            job.Ignore(j => j.Ready);
             // Partial wherever most rows have nothing to find: each index that a change does not touch is work saved.
             job.HasIndex(j => new { j.Tenant, j.IdempotencyKey }).IsUnique().HasFilter("idempotency_key is not null");
             job.HasIndex(j => new { j.Tenant, j.UniqueKey }).IsUnique().HasFilter("unique_key is not null");

@@ -24,13 +24,13 @@ public sealed class TrainingSubmissionCheck(IDatasetCatalog datasets, IModelCata
 {
     public JobKind Kind => JobKind.Training;
 
-    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    public async Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var training = TrainingDocument.Read(input);
         if (training.Trial is not null)
             throw new ProblemException(ProblemCodes.InvalidValue, "`trial` is written by the service where a training belongs to a sweep. Leave it out; to vary a training, submit a job of the kind `sweep`.", ("path", "input.trial"));
         await CheckAsync(tenant, training, cancellationToken);
-        return training.Model;
+        return new(training.Model);
     }
 
     /// <summary>Holds a training against its data set and the models.</summary>

@@ -14,14 +14,14 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
 {
     public JobKind Kind => JobKind.Sweep;
 
-    public async Task<string?> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
+    public async Task<CheckedInput> CheckAsync(string tenant, JsonElement input, CancellationToken cancellationToken)
     {
         var plan = SweepPlan.OfNew(input, options.Value.MaxTrials);
         if (plan.IsAuto)
         {
             var (settings, dataset) = await trainings.CheckAsync(tenant, Read(plan.Training()), cancellationToken, chosenLater: true);
             SweepMetric.Require(plan.Input.Metric, TaskOf(settings, dataset));
-            return plan.Model;
+            return new(plan.Model);
         }
 
         RequireTypes(plan);
@@ -32,7 +32,7 @@ internal sealed class SweepSubmissionCheck(TrainingSubmissionCheck trainings, IO
             RequireSameItems(plan, trial, items, first ??= items);
         }
 
-        return plan.Model;
+        return new(plan.Model);
     }
 
     private async Task<TrainingSettings> CheckTrialAsync(string tenant, SweepPlan plan, int trial, CancellationToken cancellationToken)
