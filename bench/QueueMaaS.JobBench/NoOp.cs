@@ -41,7 +41,7 @@ internal static class NoOp
     }
 
     /// <summary>Tells what its jobs cost, as every worker does of the models that it has measured.</summary>
-    private sealed class Reporter(IModelCatalog models, ILoadBoard board, WorkerIdentity worker, TimeProvider time) : BackgroundService
+    private sealed class Reporter(IModelCatalog models, ILoadBoard board, TimeProvider time) : BackgroundService
     {
         protected override async Task ExecuteAsync(CancellationToken stoppingToken)
         {
@@ -49,7 +49,7 @@ internal static class NoOp
             while (await timer.WaitForNextTickAsync(stoppingToken))
             {
                 if (VersionReference.TryParse("no-op", out var reference) && await models.FindAsync("default", reference, stoppingToken) is { } version)
-                    await board.PutAsync(worker.Name, [new ModelLoad(version.Artifact, PerRow: 1e-6, PerBatch: 0, BatchSize: 1, Instances: 1, QueuedRows: 0, time.GetUtcNow())], stoppingToken);
+                    await board.PutAsync("bench", [new ModelLoad(version.Artifact, PerRow: 1e-6, PerBatch: 0, BatchSize: 1, Instances: 1, QueuedRows: 0, time.GetUtcNow())], stoppingToken);
             }
         }
     }
