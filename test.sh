@@ -63,6 +63,22 @@ node_clients() {
   (cd tests/node && npm ci --no-audit --no-fund --loglevel=error)
 }
 
+# The tests of result file $1 that failed, each with the beginning of its reason: in a log of many thousand lines they would have to be looked for.
+failures() {
+  [ -f "$1" ] || return 0
+  python3 - "$1" <<'PYTHON'
+import sys
+import xml.etree.ElementTree as tree
+
+for test in tree.parse(sys.argv[1]).iter("test"):
+    if test.get("result") == "Fail":
+        message = (test.findtext("failure/message") or "").strip()
+        trace = (test.findtext("failure/stack-trace") or "").strip()
+        own = next((line.strip() for line in trace.splitlines() if "Tests" in line and ":line" in line), "")
+        print(f"FAILED {test.get('name')}\n    {message[:600]}\n    {own}")
+PYTHON
+}
+
 # Runs inside the servers' exec: each test project in turn, going on after failures.
 run_projects() {
   local passed=0 failed=0 skipped=0 project name result p f s e status
@@ -240,6 +256,7 @@ fi
 # Servers that could not be stopped are a failure too.
 if [ "$status" -ne 0 ]; then failed=$((failed + 1)); fi
 
+for result in "$results"/*.xml; do failures "$result"; done
 line="$passed passed, $failed failed"
 if [ "$skipped" -gt 0 ]; then line="$line, $skipped skipped"; fi
 printf '\n%s\n' "$line"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The peer of `queuemaas perf --rabbitmq`: Celery with PyTorch on the same RabbitMQ and Redis. Needs Debian's celery, python3-redis and python3-torch.
-#   [BENCH_MODEL=cnn-small] RABBITMQ=amqp://user:password@host:5672/ REDIS=redis://:password@host:6379/0 bench/celery/run.sh [workers, default 2] [seconds, default 10]
+#   [BENCH_MODEL=cnn-small] [BENCH_FORM=base64] RABBITMQ=amqp://user:password@host:5672/ REDIS=redis://:password@host:6379/0 bench/celery/run.sh [workers, default 2] [seconds, default 10]
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${RABBITMQ:?set it to amqp://user:password@host:5672/}" "${REDIS:?set it to redis://:password@host:6379/0}"

@@ -1,7 +1,9 @@
-"""The same job for Celery: one row through a model in PyTorch, the result in Redis. BENCH_MODEL: mlp (784-128-10, the default) or cnn-small (3 × 32 × 32), as in bench/QueueMaaS.Bench/BenchGraphs.cs."""
+"""The same job for Celery: one row through a model in PyTorch, the result in Redis. BENCH_MODEL: mlp (784-128-10, the default) or cnn-small (3 × 32 × 32), as in bench/QueueMaaS.Bench/BenchGraphs.cs. BENCH_FORM: numbers (the default) or base64 of their bytes."""
+import base64
 import math
 import os
 import random
+import struct
 
 import torch
 from celery import Celery
@@ -23,6 +25,8 @@ else:
 model.eval()
 # What is sent: as many digits as `queuemaas perf` sends.
 row = [round(random.random(), 4) for _ in range(math.prod(shape))]
+if os.environ.get("BENCH_FORM", "numbers") == "base64":
+    row = base64.b64encode(struct.pack(f"<{len(row)}f", *row)).decode()
 with torch.inference_mode():
     model(torch.zeros([1, *shape]))
 
@@ -30,4 +34,5 @@ with torch.inference_mode():
 @app.task
 def infer(row):
     with torch.inference_mode():
-        return model(torch.tensor([row]).reshape([1, *shape])).tolist()
+        tensor = torch.frombuffer(bytearray(base64.b64decode(row)), dtype=torch.float32) if isinstance(row, str) else torch.tensor([row])
+        return model(tensor.reshape([1, *shape])).tolist()

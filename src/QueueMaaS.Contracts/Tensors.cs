@@ -11,8 +11,19 @@ public sealed record Tensor
     public required IReadOnlyList<long> Shape { get; init; }
     /// <summary>One of <see cref="Datatypes"/>.</summary>
     public required string Datatype { get; init; }
-    /// <summary>The values in row-major order, flat or nested as the shape.</summary>
+    /// <summary>
+    /// The values in row-major order, flat or nested as the shape. Or, of any datatype but <c>BYTES</c>, a string: base64 of the values' bytes in that order, little-endian, as the
+    /// protocol's binary extension has them (<c>BOOL</c>: a byte 0 or 1). It is shorter than numbers, exact, and costs next to nothing to read.
+    /// </summary>
     public required JsonElement Data { get; init; }
+
+    /// <summary>A tensor whose values are given as bytes, row-major and little-endian.</summary>
+    /// <param name="name">The input's name.</param>
+    /// <param name="datatype">One of <see cref="Datatypes"/>, but not <c>BYTES</c>.</param>
+    /// <param name="shape">Its size along each axis.</param>
+    /// <param name="values">The values, such as <c>MemoryMarshal.AsBytes(floats)</c>.</param>
+    public static Tensor OfBytes(string name, string datatype, IReadOnlyList<long> shape, ReadOnlySpan<byte> values) =>
+        new() { Name = name, Datatype = datatype, Shape = shape, Data = JsonSerializer.SerializeToElement(Convert.ToBase64String(values), QueueMaaSJson.Relaxed) };
 }
 
 /// <summary>The datatypes of the Open Inference Protocol v2.</summary>

@@ -27,6 +27,29 @@ public sealed class TensorTests
         TensorWriter.Write(tensor).Shape.ShouldBe([2L, 2]);
     }
 
+    [Theory]
+    [InlineData(Datatypes.Bool, "[true,false,true,true]", "AQABAQ==")]
+    [InlineData(Datatypes.UInt8, "[0,1,254,255]", "AAH+/w==")]
+    [InlineData(Datatypes.UInt8, "[0,1,254,255]", "AAH\\u002B\\/w==")]
+    [InlineData(Datatypes.Int16, "[-32768,1,2,32767]", "AIABAAIA/38=")]
+    [InlineData(Datatypes.Int64, "[0,1,2,-1]", "AAAAAAAAAAABAAAAAAAAAAIAAAAAAAAA//////////8=")]
+    [InlineData(Datatypes.Fp16, "[0,-1.5,2,65504]", "AAAAvgBA/3s=")]
+    [InlineData(Datatypes.Fp32, "[0,-1.5,3.14159,1E+30]", "AAAAAAAAwL/QD0lAyvJJcQ==")]
+    public void Values_may_be_base64_of_their_bytes(string datatype, string json, string base64)
+    {
+        TensorWriter.Write(Read(datatype, [-1, 2], [2, 2], $"\"{base64}\"")).Data.GetRawText().ShouldBe(json);
+    }
+
+    [Theory]
+    [InlineData(Datatypes.Fp32, "AAAAAAAAwL/QD0lA", ProblemCodes.TensorShapeMismatch, "which is 16 bytes, but 12 came")]
+    [InlineData(Datatypes.Fp32, "", ProblemCodes.TensorShapeMismatch, "but 0 came")]
+    [InlineData(Datatypes.Fp32, "not base64!", ProblemCodes.TensorDatatypeMismatch, "is not base64")]
+    [InlineData(Datatypes.Fp32, "AAAAAAAAwL_QD0lAyvJJcQ", ProblemCodes.TensorDatatypeMismatch, "is not base64")]
+    [InlineData(Datatypes.Bool, "AQABAg==", ProblemCodes.TensorDatatypeMismatch, "neither 0 nor 1")]
+    [InlineData(Datatypes.Bytes, "AQABAg==", ProblemCodes.TensorShapeMismatch, "")]
+    public void Base64_that_cannot_be_the_values_is_refused(string datatype, string base64, string code, string words) =>
+        Samples.ShouldFail(() => Read(datatype, [-1, 2], [2, 2], $"\"{base64}\""), code).Message.ShouldContain(words);
+
     [Fact]
     public void Nested_data_is_read_as_flat_data()
     {

@@ -65,13 +65,42 @@ public static class TensorReader
         return matched;
     }
 
-    /// <summary>Reads one tensor. Data is flat, or nested exactly as its shape.</summary>
+    /// <summary>Reads one tensor. Data is flat, or nested exactly as its shape, or base64 of the values' bytes.</summary>
     /// <exception cref="ProblemException"><c>tensor_datatype_mismatch</c> or <c>tensor_shape_mismatch</c>.</exception>
     public static TensorBuffer Read(Tensor tensor, TensorSignature expected)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        return Read(new TensorHeader(tensor.Name, tensor.Datatype, [.. tensor.Shape]), JsonMarshal.GetRawUtf8Value(tensor.Data), expected);
+        ArgumentNullException.ThrowIfNull(expected);
+        var header = new TensorHeader(tensor.Name, tensor.Datatype, [.. tensor.Shape]);
+        return tensor.Data.ValueKind == JsonValueKind.String && expected.Datatype != Datatypes.Bytes
+            ? ReadBytes(header, Bytes(header, tensor.Data), expected)
+            : Read(header, JsonMarshal.GetRawUtf8Value(tensor.Data), expected);
     }
+
+    /// <summary>Takes the values of one tensor that is no text as they came in binary: row-major, little-endian, and not copied.</summary>
+    /// <exception cref="ProblemException"><c>tensor_datatype_mismatch</c> or <c>tensor_shape_mismatch</c>.</exception>
+    public static TensorBuffer ReadBytes(TensorHeader header, ReadOnlyMemory<byte> bytes, TensorSignature expected)
+    {
+        var (datatype, count) = Check(header, expected);
+        if (bytes.Length != (long)count * datatype.Size)
+        {
+            throw new ProblemException(
+                ProblemCodes.TensorShapeMismatch,
+                $"Input '{header.Name}' has the shape [{string.Join(", ", header.Shape)}] of {datatype.Name}, which is {(long)count * datatype.Size} bytes, but {bytes.Length} came. Make the shape and the bytes agree.",
+                ("input", header.Name), ("expected", (long)count * datatype.Size), ("given", bytes.Length));
+        }
+
+        if (datatype.Name == Datatypes.Bool && bytes.Span.ContainsAnyExceptInRange((byte)0, (byte)1))
+            throw new ProblemException(ProblemCodes.TensorDatatypeMismatch, $"Input '{header.Name}' is BOOL, but one of its bytes is neither 0 nor 1.", ("input", header.Name));
+        return TensorBuffer.OfBytes(header.Name, datatype, header.Shape, bytes);
+    }
+
+    private static byte[] Bytes(TensorHeader header, JsonElement data) => data.TryGetBytesFromBase64(out var bytes)
+        ? bytes
+        : throw new ProblemException(
+            ProblemCodes.TensorDatatypeMismatch,
+            $"Input '{header.Name}' has a text as its data, but it is not base64. Give {header.Datatype} values as an array of numbers, or as base64 of their bytes (row-major, little-endian; the standard alphabet with padding).",
+            ("input", header.Name), ("expected", header.Datatype));
 
     /// <summary>Reads one tensor whose data is still text, without a document between.</summary>
     /// <param name="header">What the request says of the tensor.</param>

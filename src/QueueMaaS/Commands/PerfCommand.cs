@@ -23,14 +23,17 @@ internal static class PerfCommand
         var batch = new Option<int?>("--batch") { Description = "Instead of single requests, run batch jobs of so many made-up items, from their submission to their joined files. --url is a process with the api role (and inference, to describe the model)." };
         var batchFile = new Option<string?>("--batch-file") { Description = "As --batch, over a file of your own: JSONL, CSV, Parquet, .npy, .npz or a zip of images." };
         var runs = new Option<int>("--runs") { Description = "With --batch or --batch-file: how many jobs, one after the other.", DefaultValueFactory = _ => 3 };
+        var base64 = new Option<bool>("--base64") { Description = "With --rabbitmq: send FP32 tensors as base64 of their bytes instead of as numbers." };
         var csv = new Option<string?>("--csv") { Description = "Write the table to this file as well." };
-        var command = new Command("perf", "Measure a running service under load.") { model, url, rabbit, key, concurrency, rate, bound, window, stability, windows, shapes, batch, batchFile, runs, csv };
+        var command = new Command("perf", "Measure a running service under load.") { model, url, rabbit, key, concurrency, rate, bound, window, stability, windows, shapes, batch, batchFile, runs, base64, csv };
         command.SetAction((result, cancellationToken) => guard(async () =>
         {
             if (result.GetValue(concurrency) is not null && result.GetValue(rate) is not null)
                 throw new PerfException("Give --concurrency or --rate, not both.");
             if (result.GetValue(batch) is not null && result.GetValue(batchFile) is not null)
                 throw new PerfException("Give --batch or --batch-file, not both.");
+            if (result.GetValue(base64) && result.GetValue(rabbit) is null)
+                throw new PerfException("--base64 is a form of jobs: give --rabbitmq as well.");
             var byRate = result.GetValue(rate) is not null;
             var settings = new PerfSettings
             {
@@ -48,6 +51,7 @@ internal static class PerfCommand
                 BatchItems = result.GetValue(batch) is { } items ? (int)Within(items, 1, 100_000_000, "--batch") : null,
                 BatchFile = result.GetValue(batchFile),
                 Runs = (int)Within(result.GetValue(runs), 1, 1000, "--runs"),
+                AsBase64 = result.GetValue(base64),
                 Csv = result.GetValue(csv),
             };
             if (settings.BatchItems is not null || settings.BatchFile is not null)

@@ -29,8 +29,8 @@ internal sealed class BusTarget : ILoadTarget
     public static async Task<BusTarget> ConnectAsync(PerfSettings settings, CancellationToken cancellationToken)
     {
         using var http = new HttpClient { BaseAddress = settings.Url, DefaultRequestHeaders = { Authorization = settings.Authorization } };
-        var inputs = SampleInputs.Make(await DescribeAsync(http, settings, cancellationToken), settings.Shapes)
-            .Select(tensors => JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["model"] = settings.Model, ["inputs"] = tensors })).ToArray();
+        var inputs = SampleInputs.Make(await DescribeAsync(http, settings, cancellationToken), settings.Shapes, settings.AsBase64)
+            .Select(tensors => JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["model"] = settings.Model, ["inputs"] = tensors }, QueueMaaSJson.Relaxed)).ToArray();
         try
         {
             var connection = await new ConnectionFactory { Uri = new Uri(settings.RabbitMq!) }.CreateConnectionAsync("queuemaas perf", cancellationToken);

@@ -44,6 +44,9 @@ internal sealed record PerfSettings
     /// <summary>How many batch jobs, one after the other.</summary>
     public int Runs { get; init; } = 3;
 
+    /// <summary>Whether jobs have FP32 tensors as base64.</summary>
+    public bool AsBase64 { get; init; }
+
     /// <summary>Where to write the table as CSV as well.</summary>
     public string? Csv { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using QueueMaaS.Contracts;
@@ -12,13 +13,16 @@ internal static class SampleInputs
 
     /// <summary>The <c>inputs</c> of as many requests as there are variants, in every given shape.</summary>
     /// <exception cref="PerfException">A size is free and not given.</exception>
-    public static IReadOnlyList<JsonArray> Make(IReadOnlyList<TensorSignature> inputs, IReadOnlyDictionary<string, IReadOnlyList<long[]>> shapes)
+    /// <param name="inputs">What the model takes.</param>
+    /// <param name="shapes">By input, the shapes to send in turn.</param>
+    /// <param name="asBase64">FP32 values as base64 of their bytes, as jobs may have them.</param>
+    public static IReadOnlyList<JsonArray> Make(IReadOnlyList<TensorSignature> inputs, IReadOnlyDictionary<string, IReadOnlyList<long[]>> shapes, bool asBase64 = false)
     {
         foreach (var name in shapes.Keys.Where(name => inputs.All(input => input.Name != name)))
             throw new PerfException($"--shape names the input `{name}`, which the model does not have. Its inputs are {string.Join(", ", inputs.Select(input => input.Name))}.");
         var random = new Random(1);
         var turns = inputs.Select(input => shapes.TryGetValue(input.Name, out var given) ? given.Count : 1).Max();
-        return [.. Enumerable.Range(0, Math.Max(Variants, turns)).Select(turn => new JsonArray([.. inputs.Select(input => (JsonNode)Tensor(input, ShapeOf(input, shapes, turn), random))]))];
+        return [.. Enumerable.Range(0, Math.Max(Variants, turns)).Select(turn => new JsonArray([.. inputs.Select(input => (JsonNode)Tensor(input, ShapeOf(input, shapes, turn), random, asBase64))]))];
     }
 
     private static long[] ShapeOf(TensorSignature input, IReadOnlyDictionary<string, IReadOnlyList<long[]>> shapes, int turn)
@@ -30,13 +34,19 @@ internal static class SampleInputs
         return [.. input.Shape.Select(size => size < 0 ? 1 : size)];
     }
 
-    private static JsonObject Tensor(TensorSignature input, long[] shape, Random random) => new()
+    private static JsonObject Tensor(TensorSignature input, long[] shape, Random random, bool asBase64)
     {
-        ["name"] = input.Name,
-        ["datatype"] = input.Datatype,
-        ["shape"] = JsonSerializer.SerializeToNode(shape),
-        ["data"] = new JsonArray([.. Enumerable.Range(0, (int)shape.Aggregate(1L, (product, size) => product * size)).Select(_ => Value(input, random))]),
-    };
+        var values = Enumerable.Range(0, (int)shape.Aggregate(1L, (product, size) => product * size)).Select(_ => Value(input, random)).ToArray();
+        return new()
+        {
+            ["name"] = input.Name,
+            ["datatype"] = input.Datatype,
+            ["shape"] = JsonSerializer.SerializeToNode(shape),
+            ["data"] = asBase64 && input.Datatype == Datatypes.Fp32
+                ? JsonValue.Create(Convert.ToBase64String(MemoryMarshal.AsBytes<float>(values.Select(value => value.GetValue<float>()).ToArray())))
+                : new JsonArray(values),
+        };
+    }
 
     private static JsonNode Value(TensorSignature input, Random random) => input.Datatype switch
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using QueueMaaS.Behaviour.Tests.Setup;
@@ -20,6 +21,14 @@ public abstract class JobCases(ServiceFixture service)
         Requests.Values(done).ShouldBe([3, -4]);
         done.Attempt.ShouldBe(1);
         Requests.Output<InferenceOutput>(await service.Api.GetAsync(job.Id, Cancel)).Batch.Size.ShouldBeGreaterThan(0);
+    }
+
+    [Fact]
+    public async Task A_tensor_may_be_given_as_base64_of_its_bytes()
+    {
+        var row = Tensor.OfBytes("x", Datatypes.Fp32, [1, 2], MemoryMarshal.AsBytes<float>([1.5f, -2]));
+        var job = await service.Api.SubmitAsync(QueueMaaSClient.Inference(new InferenceInput { Model = "double", Inputs = [row] }), cancellationToken: Cancel);
+        Requests.Values(await service.Api.WaitAsync(job.Id, Cancel)).ShouldBe([3, -4]);
     }
 
     [Fact]

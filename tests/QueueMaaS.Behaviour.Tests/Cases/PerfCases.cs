@@ -76,9 +76,12 @@ public abstract class PerfCases(ServiceFixture service)
         var (exitCode, output) = await RunAsync("double", "--rabbitmq", address, "--concurrency", "8", "--window", "0.5");
 
         exitCode.ShouldBe(0, output);
+        (exitCode, output) = await RunAsync("double", "--rabbitmq", address, "--concurrency", "8", "--window", "0.5", "--base64");
+        exitCode.ShouldBe(0, output);
     }
 
     [Theory]
+    [InlineData("give --rabbitmq", "double", "--base64")]
     [InlineData("answers 404", "no-such-model")]
     [InlineData("--concurrency is `0`", "double", "--concurrency", "0")]
     [InlineData("not both", "double", "--concurrency", "1", "--rate", "1")]
