@@ -2,7 +2,7 @@ namespace QueueMaaS.Jobs.Execution;
 
 /// <summary>
 /// How many jobs may be under way that started where they were accepted: so few, by their predicted computing, that they are soon done, and what is more goes to all workers by
-/// the queue. Whoever may wait for a place waits a moment, in order of coming.
+/// the queue; and no more than memory has room for. Whoever may wait for a place waits a moment, in order of coming.
 /// </summary>
 internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
 {
@@ -11,6 +11,9 @@ internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
 
     /// <summary>Most seconds of computing; one alone may be longer. As much as a pack of pointers takes to one worker.</summary>
     public const double MostSeconds = 0.05;
+
+    /// <summary>Most characters of their inputs, which are in memory until they end; one alone may be longer.</summary>
+    public const long MostChars = 64 * 1024 * 1024;
 
     // Longer than a full process takes for what it has under way, as long as it is not overloaded.
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
@@ -22,30 +25,31 @@ internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
     private readonly LinkedList<Waiter> _waiting = [];
     private int _jobs;
     private double _seconds;
+    private long _chars;
     private long _vainAt;
     private bool _isClosed;
 
     /// <summary>Jobs that have a place.</summary>
     public int Jobs => Volatile.Read(ref _jobs);
 
-    /// <summary>Takes a place for a job that is predicted to compute for <paramref name="seconds"/>.</summary>
-    /// <param name="seconds">The prediction.</param>
+    /// <summary>Takes a place for a job.</summary>
+    /// <param name="size">What it is predicted to take.</param>
     /// <param name="waits">Whether to wait a moment where there is no place now.</param>
     /// <returns>False: the job goes by the queue.</returns>
-    public ValueTask<bool> TakeAsync(double seconds, bool waits)
+    public ValueTask<bool> TakeAsync(EagerSize size, bool waits)
     {
         Waiter waiter;
         lock (_gate)
         {
-            if (_waiting.Count == 0 && Fits(seconds))
+            if (_waiting.Count == 0 && Fits(size))
             {
-                Enter(seconds);
+                Enter(size);
                 return new(true);
             }
 
             if (!waits || _isClosed || (_vainAt != 0 && time.GetElapsedTime(_vainAt) < AfterVain))
                 return new(false);
-            waiter = new Waiter(seconds);
+            waiter = new Waiter(size);
             _waiting.AddLast(waiter.Node);
         }
 
@@ -53,13 +57,14 @@ internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
     }
 
     /// <summary>The job has ended, or was not started after all.</summary>
-    public void Leave(double seconds)
+    public void Leave(EagerSize size)
     {
         lock (_gate)
         {
             _jobs--;
+            _chars -= size.Chars;
             // What is left of adding and taking away must not add up.
-            _seconds = _jobs == 0 ? 0 : _seconds - seconds;
+            _seconds = _jobs == 0 ? 0 : _seconds - size.Seconds;
         }
 
         Look();
@@ -70,9 +75,9 @@ internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
     {
         lock (_gate)
         {
-            while (_waiting.First is { Value: var first } && Fits(first.Seconds))
+            while (_waiting.First is { Value: var first } && Fits(first.Size))
             {
-                Enter(first.Seconds);
+                Enter(first.Size);
                 Answer(first, true);
             }
         }
@@ -106,12 +111,14 @@ internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
         return await waiter.Answer.Task;
     }
 
-    private bool Fits(double seconds) => !_isClosed && (_jobs == 0 || (_jobs < MostJobs && _seconds + seconds <= MostSeconds)) && mayStart();
+    private bool Fits(EagerSize size) =>
+        !_isClosed && (_jobs == 0 || (_jobs < MostJobs && _seconds + size.Seconds <= MostSeconds && _chars + size.Chars <= MostChars)) && mayStart();
 
-    private void Enter(double seconds)
+    private void Enter(EagerSize size)
     {
         _jobs++;
-        _seconds += seconds;
+        _seconds += size.Seconds;
+        _chars += size.Chars;
     }
 
     private void Answer(Waiter waiter, bool answer)
@@ -122,16 +129,21 @@ internal sealed class EagerPlaces(Func<bool> mayStart, TimeProvider time)
 
     private sealed class Waiter
     {
-        public Waiter(double seconds)
+        public Waiter(EagerSize size)
         {
-            Seconds = seconds;
+            Size = size;
             Node = new(this);
         }
 
-        public double Seconds { get; }
+        public EagerSize Size { get; }
 
         public LinkedListNode<Waiter> Node { get; }
 
         public TaskCompletionSource<bool> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
+
+/// <summary>What a job that starts where it is accepted takes while it runs.</summary>
+/// <param name="Seconds">Of computing, as predicted.</param>
+/// <param name="Chars">Of its input, in memory.</param>
+internal readonly record struct EagerSize(double Seconds, long Chars);

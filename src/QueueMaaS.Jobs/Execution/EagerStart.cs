@@ -51,13 +51,13 @@ public sealed partial class EagerStart : IDisposable
         ArgumentNullException.ThrowIfNull(job);
         if (_runner is not { } runner || !MayStart(job))
             return null;
-        var seconds = _costs.Of(JobPointer.To(job));
-        if (!await _places.TakeAsync(seconds, waits))
+        var size = new EagerSize(_costs.Of(JobPointer.To(job)), job.Input.Length);
+        if (!await _places.TakeAsync(size, waits))
             return null;
         var now = _time.GetUtcNow();
         (job.State, job.Attempt, job.Fence, job.StartedAt) = (JobState.Running, 1, 1, now);
         (job.LeaseOwner, job.LeaseUntil) = (runner.Worker, now + runner.LeaseOf(job.Kind));
-        return new EagerPlace(() => _places.Leave(seconds));
+        return new EagerPlace(() => _places.Leave(size));
     }
 
     /// <summary>Runs a job that is stored as running under this worker's first claim, unless it runs already.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using Microsoft.Extensions.Hosting;
@@ -19,6 +20,10 @@ public sealed partial class WebhookNotifier : BackgroundService
     private static readonly TimeSpan GatherPlaces = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LookAnyway = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromDays(1);
+
+    // A notifier that dies gives up what it has taken after this time, so it is short, and prolonged for what takes longer.
+    private static readonly TimeSpan Hold = TimeSpan.FromSeconds(8);
+    private static readonly TimeSpan HoldEvery = TimeSpan.FromSeconds(2);
     private readonly IWebhookStore _store;
     private readonly IJobSignals _signals;
     private readonly WebhookRequests _requests;
@@ -30,6 +35,7 @@ public sealed partial class WebhookNotifier : BackgroundService
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly SemaphoreSlim _freed = new(0, 1);
     private readonly ReceiverPlaces _places;
+    private readonly ConcurrentDictionary<string, long> _sending = new(StringComparer.Ordinal);
     private volatile bool _full;
 
     public WebhookNotifier(IWebhookStore store, IJobSignals signals, WebhookTargets targets, WebhookRequests requests, IOptions<WebhookOptions> options, TimeProvider time, ILogger<WebhookNotifier> logger)
@@ -49,7 +55,29 @@ public sealed partial class WebhookNotifier : BackgroundService
         _http.DefaultRequestHeaders.UserAgent.ParseAdd("QueueMaaS-Webhooks/1.0");
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(SendAsync(stoppingToken), HoldAsync(stoppingToken));
+
+    /// <summary>Prolongs the hold of what is being sent for longer than most.</summary>
+    private async Task HoldAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(HoldEvery, _time);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                string[] slow = [.. _sending.Where(entry => _time.GetElapsedTime(entry.Value) >= HoldEvery).Select(entry => entry.Key)];
+                if (slow.Length > 0)
+                    await _store.HoldAsync(slow, _time.GetUtcNow() + Hold, stoppingToken);
+            }
+            catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
+            {
+                // Another notifier may send them as well once the hold is over: twice is what a receiver has to stand, never is not.
+                LogFailed(_logger, exception.Message);
+            }
+        }
+    }
+
+    private async Task SendAsync(CancellationToken stoppingToken)
     {
         using var subscription = _signals.Subscribe(_ => Wake());
         var looked = 0L;
@@ -91,8 +119,7 @@ public sealed partial class WebhookNotifier : BackgroundService
 
     private async Task<int> SendDueAsync(CancellationToken stoppingToken)
     {
-        // Taken deliveries are held a little longer than a try can last, so that a notifier that dies gives them up.
-        var request = _places.Take(_options.Concurrency - _places.InFlight, _options.Timeout + TimeSpan.FromSeconds(10));
+        var request = _places.Take(_options.Concurrency - _places.InFlight, Hold);
         _full = request.Limit <= 0 || request.IsAnyFull;
         if (request.Limit <= 0)
             return 0;
@@ -101,6 +128,7 @@ public sealed partial class WebhookNotifier : BackgroundService
         {
             var receiver = ReceiverAddress.Of(delivery.Delivery);
             _places.Enter(receiver);
+            _sending[delivery.Delivery.Id] = _time.GetTimestamp();
             _ = SendAsync(delivery, receiver, stoppingToken);
         }
 
@@ -134,6 +162,7 @@ public sealed partial class WebhookNotifier : BackgroundService
         }
         finally
         {
+            _sending.TryRemove(delivery.Id, out _);
             _places.Leave(receiver);
             // The next delivery of the same job may go now, or another one to the same receiver.
             if (_full)

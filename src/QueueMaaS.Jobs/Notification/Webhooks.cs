@@ -128,6 +128,9 @@ public interface IWebhookStore
     /// <summary>Takes due deliveries for sending. Of one job only the oldest pending one for each receiver is given, so that order holds; an endpoint never gets more at a time than it asked for.</summary>
     Task<IReadOnlyList<DueDelivery>> TakeDueAsync(TakeDeliveries request, CancellationToken cancellationToken);
 
+    /// <summary>Keeps deliveries that are still being sent from other notifiers until then.</summary>
+    Task HoldAsync(IReadOnlyCollection<string> ids, DateTimeOffset until, CancellationToken cancellationToken);
+
     /// <summary>Writes how a group of tries went, and what follows for their endpoints: failing since when, disabled or well again.</summary>
     Task RecordTriesAsync(IReadOnlyList<MadeTry> tries, TimeSpan disableAfter, CancellationToken cancellationToken);
 

@@ -25,10 +25,10 @@ internal static class RowLocks
         return await locked.ToListAsync(cancellationToken);
     }
 
-    /// <summary>Locks deliveries that nobody else has locked, or taken since they were read, and gives their ids.</summary>
-    public static async Task<IReadOnlySet<string>> TakeDeliveriesAsync(QueueMaaSDbContext context, string[] ids, DateTimeOffset now, CancellationToken cancellationToken) =>
+    /// <summary>Locks deliveries that nobody else has locked, or put off beyond <paramref name="dueBy"/> since they were read, and gives their ids.</summary>
+    public static async Task<IReadOnlySet<string>> TakeDeliveriesAsync(QueueMaaSDbContext context, string[] ids, DateTimeOffset dueBy, CancellationToken cancellationToken) =>
         context.Database.IsNpgsql() && ids.Length > 0
-            ? (await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_deliveries WHERE id = ANY({ids}) AND next_try_at <= {now} FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal)
+            ? (await context.Database.SqlQuery<string>($"""SELECT id AS "Value" FROM webhook_deliveries WHERE id = ANY({ids}) AND next_try_at <= {dueBy} FOR UPDATE SKIP LOCKED""").ToListAsync(cancellationToken)).ToHashSet(StringComparer.Ordinal)
             : ids.ToHashSet(StringComparer.Ordinal);
 
     /// <summary>Locks a group, so that of several who add to it each sees what the others did.</summary>

@@ -41,6 +41,13 @@ public sealed class WebhookStore(DatabaseSession database, TimeProvider time) : 
         }, cancellationToken);
     }
 
+    public Task HoldAsync(IReadOnlyCollection<string> ids, DateTimeOffset until, CancellationToken cancellationToken) => database.WriteAsync(async context =>
+    {
+        // What is locked is being written by whoever has sent it, and needs no hold any more.
+        var free = await RowLocks.TakeDeliveriesAsync(context, [.. ids], until, cancellationToken);
+        return await context.Deliveries.Where(d => free.Contains(d.Id) && d.State == DeliveryState.Sending).ExecuteUpdateAsync(set => set.SetProperty(d => d.NextTryAt, until), cancellationToken);
+    }, cancellationToken);
+
     public Task RecordTriesAsync(IReadOnlyList<MadeTry> tries, TimeSpan disableAfter, CancellationToken cancellationToken) => database.WriteAsync(async context =>
     {
         var ids = tries.Select(made => made.Delivery.EndpointId).OfType<string>().Distinct().ToArray();

@@ -337,4 +337,30 @@ public sealed class FaultCases(WorkerProcesses processes) : IClassFixture<Worker
             both.KillHard();
         }
     }
+
+    [Fact]
+    public async Task A_webhook_whose_receiver_is_slow_is_sent_by_one_notifier_alone()
+    {
+        await processes.Api.UploadModelAsync("double", new MemoryStream(TestModels.Double()), Cancel);
+        processes.Start("inference");
+        var second = processes.Start("notify");
+        using (var http = new HttpClient { BaseAddress = new Uri(second.Url) })
+            await second.WaitUntilReadyAsync(http);
+        await using var receiver = new WebhookReceiver();
+        await receiver.StartAsync();
+        // Longer than a notifier holds what it has taken, which it prolongs while it is sending.
+        var answered = new TaskCompletionSource();
+        receiver.Answers["slow"] = async _ =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(11), Cancel);
+            answered.TrySetResult();
+            return Microsoft.AspNetCore.Http.Results.Ok();
+        };
+        var submission = Requests.Double(1, 1) with { Webhook = new WebhookTarget { Url = receiver.Url("slow"), Secret = receiver.Secret, Events = [WebhookEvent.Completed] } };
+        await processes.Api.SubmitAsync(submission, cancellationToken: Cancel);
+        await receiver.NextAsync("slow");
+        await answered.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        receiver.Waiting("slow").ShouldBe(0);
+        second.KillHard();
+    }
 }
