@@ -15,7 +15,7 @@ public static class ProblemStatus
         ProblemCodes.QueueFull or ProblemCodes.QuotaExceeded or ProblemCodes.RateLimited => 429,
         ProblemCodes.KeyMissing or ProblemCodes.KeyInvalid => 401,
         ProblemCodes.ScopeMissing or ProblemCodes.TenantForbidden => 403,
-        ProblemCodes.Unavailable or ProblemCodes.StorageFull or ProblemCodes.ArtifactStorageUnavailable => 503,
+        ProblemCodes.Unavailable or ProblemCodes.ModelResting or ProblemCodes.StorageFull or ProblemCodes.ArtifactStorageUnavailable => 503,
         ProblemCodes.InternalError => 500,
         _ => 422,
     };

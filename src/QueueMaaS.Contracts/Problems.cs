@@ -114,8 +114,11 @@ public static class ProblemCodes
     public const string ImageUnreadable = "image_unreadable";
     /// <summary>The model's computation failed on this input.</summary>
     public const string ModelExecutionFailed = "model_execution_failed";
-    /// <summary>The model's computation took longer than it may, or did so several times in a row, so that it is not computed for a while.</summary>
+    /// <summary>The model's computation took longer than it may.</summary>
     public const string ModelRunTimeout = "model_run_timeout";
+
+    /// <summary>The model's last computations were stopped, or ended their process; it is computed again after <c>retryAfterSeconds</c>. Transient.</summary>
+    public const string ModelResting = "model_resting";
     /// <summary>The model's computation, or its loading, ended the process of its own that it ran in; or did so several times in a row, so that it is not computed for a while.</summary>
     public const string ModelProcessEnded = "model_process_ended";
     /// <summary>The batcher's queue is full.</summary>

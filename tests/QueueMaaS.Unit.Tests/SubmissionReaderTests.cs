@@ -32,6 +32,24 @@ public sealed class SubmissionReaderTests
         problem.Message.ShouldContain(place);
     }
 
+    [Theory]
+    [InlineData("""{"kind":"inference","input":{"model":"\ud800"}}""")]
+    [InlineData("""{"kind":"inference","input":{"a\uDC00":1}}""")]
+    [InlineData("""{"kind":"inference","input":{"model":"\ud83d x \ude00"}}""")]
+    public void A_string_that_is_no_text_is_told_when_it_comes(string json)
+    {
+        var problem = Should.Throw<ProblemException>(() => Read(json)).Problem;
+        problem.Code.ShouldBe(ProblemCodes.InvalidRequest);
+        problem.Message.ShouldContain("has a string that is no text");
+    }
+
+    [Fact]
+    public void Bytes_that_are_not_utf8_are_told_when_they_come() =>
+        Should.Throw<ProblemException>(() => SubmissionReader.Read([.. """{"kind":"inference","input":{"model":"""u8, (byte)'"', 0xFF, .. "\"}}"u8], 1000)).Problem.Code.ShouldBe(ProblemCodes.InvalidRequest);
+
+    [Fact]
+    public void A_whole_surrogate_pair_is_text() => Read("""{"kind":"inference","input":{"model":"\ud83d\ude00"}}""").Input.GetProperty("model").GetString().ShouldBe("😀");
+
     // A long submission is read another way than a short one, and what is made of it must be the same.
     [Theory]
     [InlineData("""{"id":"a-1","kind":"inference","input":{"model":"m","data":[~]},"priority":7,"tags":["x"]}""")]

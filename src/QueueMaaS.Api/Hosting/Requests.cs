@@ -37,7 +37,7 @@ internal static class Requests
         {
             return await request.ReadFormAsync(new FormOptions { MultipartBodyLengthLimit = maxBytes, ValueLengthLimit = maxFieldBytes }, cancellationToken);
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException || (e is IOException and not BadHttpRequestException && !cancellationToken.IsCancellationRequested))
         {
             throw new ProblemException(
                 e.Message.Contains("limit", StringComparison.OrdinalIgnoreCase)

@@ -64,7 +64,7 @@ internal sealed class BatchWorker(DynamicBatcher batcher, IModelInstance instanc
                 return false;
             if (parts.Count == 1)
                 batcher.Fail(parts[0].Owner, Failure(e));
-            else if (e is ProblemException { Problem.Code: ProblemCodes.ModelRunTimeout })
+            else if (e is ProblemException { Problem.Code: ProblemCodes.ModelRunTimeout or ProblemCodes.ModelResting })
                 // To look for the culprit would hold the instance for as long again, and again.
                 parts.ForEach(part => batcher.Fail(part.Owner, Failure(e)));
             else if (Suspects.Find(e.Message, parts) is { } suspects)

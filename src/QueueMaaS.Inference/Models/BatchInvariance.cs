@@ -32,7 +32,7 @@ internal static class BatchInvariance
             {
                 return Check(session, MadeUpRows.Make(model.Signature, size, 4), model.Signature, random);
             }
-            catch (ProblemException exception) when (exception.Problem.Code == ProblemCodes.ModelRunTimeout)
+            catch (ProblemException exception) when (exception.Problem.Code is ProblemCodes.ModelRunTimeout or ProblemCodes.ModelResting)
             {
                 return new(false, "The model's computation on made-up rows took longer than 10 s and was stopped, so each request is computed by itself: it would hold up the others of its batch.");
             }

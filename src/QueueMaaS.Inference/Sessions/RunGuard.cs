@@ -27,16 +27,17 @@ public sealed class RunGuard
     public TimeSpan Limit { get; }
 
     /// <summary>Lets a run begin.</summary>
-    /// <exception cref="ProblemException"><c>model_run_timeout</c> or <c>model_process_ended</c>: the model rests.</exception>
+    /// <exception cref="ProblemException"><c>model_resting</c>.</exception>
     public void Enter()
     {
         if (Volatile.Read(ref _restsSince) is var since and not 0 && Stopwatch.GetElapsedTime(since) is var rested && rested < Rest)
         {
             var left = Rest - rested;
-            var (code, why) = _endedProcess
-                ? (ProblemCodes.ModelProcessEnded, "ended the process that it ran in. Does it need more memory than there is?")
-                : (ProblemCodes.ModelRunTimeout, $"took longer than Inference:RunTimeout ({Limit.TotalSeconds:0.###} s) and were stopped. Does it loop without an end?");
-            throw new ProblemException(code, $"The model is not computed for the next {Math.Ceiling(left.TotalSeconds):0} s: its last {MostInARow} runs each {why}", ("retryAfterSeconds", Math.Ceiling(left.TotalSeconds)));
+            var why = _endedProcess
+                ? "ended the process that it ran in. Does it need more memory than there is?"
+                : $"took longer than Inference:RunTimeout ({Limit.TotalSeconds:0.###} s) and were stopped. Does it loop without an end?";
+            // Whoever comes now did nothing wrong.
+            throw new ProblemException(ProblemCodes.ModelResting, $"The model is not computed for the next {Math.Ceiling(left.TotalSeconds):0} s: its last {MostInARow} runs each {why}", ("retryAfterSeconds", Math.Ceiling(left.TotalSeconds))) { IsTransient = true };
         }
     }
 

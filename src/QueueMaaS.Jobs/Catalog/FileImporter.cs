@@ -64,7 +64,7 @@ public sealed class FileImporter : IDisposable
             await using var content = await response.Content.ReadAsStreamAsync(cancellationToken);
             return await _artifacts.PutAsync(content, _options.MaxBytes, cancellationToken);
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or UriFormatException or TaskCanceledException && !cancellationToken.IsCancellationRequested)
         {
             if (exception.GetBaseException() is ProblemException)
                 throw new ProblemException(ProblemCodes.ImportRefused, $"`{address.Host}` is a private, loopback or link-local address. Upload the file, or have the operator set Imports__AllowPrivate=true.", ("host", address.Host));
@@ -78,6 +78,8 @@ public sealed class FileImporter : IDisposable
     {
         if (_options.Folder is not { } folder)
             throw new ProblemException(ProblemCodes.ImportRefused, "This service imports from no folder. Upload the file, give its `url`, or have the operator set Imports__Folder.", ("path", "path"));
+        if (string.IsNullOrWhiteSpace(path) || path.Contains('\0', StringComparison.Ordinal))
+            throw new ProblemException(ProblemCodes.InvalidValue, "`path` must be the name of a file or folder in the service's import folder.", ("path", "path"));
         var root = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)) + Path.DirectorySeparatorChar;
         var file = new FileInfo(Path.Combine(root, path));
         if (Path.IsPathRooted(path) || !file.FullName.StartsWith(root, StringComparison.Ordinal))

@@ -30,6 +30,13 @@ public sealed partial class PredictedCosts(IModelCatalog models, ILoadBoard boar
         return known.Seconds;
     }
 
+    /// <summary>The same, or null where it would be a guess: no worker has measured the model's batches yet.</summary>
+    public double? Measured(JobPointer pointer)
+    {
+        var seconds = Of(pointer);
+        return pointer.Model is { } model && _known.TryGetValue((pointer.Tenant, model), out var known) && known.IsMeasured ? seconds : null;
+    }
+
     private async Task LookAsync((string Tenant, string Model) key)
     {
         try
@@ -38,7 +45,7 @@ public sealed partial class PredictedCosts(IModelCatalog models, ILoadBoard boar
                 return;
             var loads = await board.FindAsync(version.Artifact, CancellationToken.None);
             if (loads.Count > 0)
-                _known[key] = new Known(loads.Average(load => load.PerRow + (load.PerBatch / load.BatchSize)), time.GetTimestamp());
+                _known[key] = new Known(loads.Average(load => load.PerRow + (load.PerBatch / load.BatchSize)), time.GetTimestamp(), IsMeasured: true);
         }
         catch (Exception exception)
         {
@@ -49,5 +56,5 @@ public sealed partial class PredictedCosts(IModelCatalog models, ILoadBoard boar
     [LoggerMessage(Level = LogLevel.Debug, Message = "What jobs of {Model} cost could not be looked up ({Reason}); the last figure stands")]
     private static partial void LogLookFailed(ILogger logger, string model, string reason);
 
-    private sealed record Known(double Seconds, long At);
+    private sealed record Known(double Seconds, long At, bool IsMeasured = false);
 }

@@ -10,7 +10,7 @@ namespace QueueMaaS.Jobs.Dispatch;
 /// Does what time asks for: queues due jobs, ends attempts whose lease expired or whose worker has ended, expires passed deadlines, and dispatches what was
 /// committed but never published or whose pointer may be lost. Runs in every process: all its writes are compare-and-set, so several do no harm.
 /// </summary>
-public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, DispatchInbox dispatch, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
+public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, DispatchInbox dispatch, Execution.EagerStart eager, IOptions<JobOptions> options, TimeProvider time, ILogger<Sweeper> logger) : BackgroundService
 {
     private const int Group = 1000;
     private const int MostGroups = 20;
@@ -40,6 +40,7 @@ public sealed partial class Sweeper(IJobStore store, IWorkerPresence presence, D
 
     internal async Task SweepAsync(CancellationToken cancellationToken)
     {
+        await eager.LookAsync(store, cancellationToken);
         var count = await store.SweepAsync(await GoneAsync(cancellationToken), cancellationToken);
         if (count.LeasesExpired > 0)
         {

@@ -13,6 +13,7 @@ namespace QueueMaaS.Jobs.Execution;
 /// </summary>
 public sealed partial class EagerStart : IDisposable
 {
+    private static readonly TimeSpan Moment = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(10);
     private readonly PredictedCosts _costs;
     private readonly TenantLimits _tenants;
@@ -23,6 +24,9 @@ public sealed partial class EagerStart : IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private volatile JobRunner? _runner;
 
+    // Until the first look nobody knows.
+    private volatile bool _othersWait = true;
+
     public EagerStart(DispatchInbox inbox, PredictedCosts costs, TenantLimits tenants, IOptions<JobOptions> options, TimeProvider time, ILogger<EagerStart> logger)
     {
         ArgumentNullException.ThrowIfNull(inbox);
@@ -32,7 +36,7 @@ public sealed partial class EagerStart : IDisposable
         _time = time;
         _logger = logger;
         _isOn = options.Value.EagerStart;
-        _places = new EagerPlaces(() => !inbox.HasWaiting(JobKind.Inference), time);
+        _places = new EagerPlaces(() => !_othersWait && !inbox.HasWaiting(JobKind.Inference), time);
         inbox.WhenEmpty = OnEmptied;
     }
 
@@ -43,6 +47,17 @@ public sealed partial class EagerStart : IDisposable
             _runner = runner;
     }
 
+    /// <summary>Looks whether jobs wait that other processes dispatched, or that an earlier one left: what comes now must not overtake them either.</summary>
+    internal async Task LookAsync(IJobStore store, CancellationToken cancellationToken)
+    {
+        if (_runner is null)
+            return;
+        // What was queued in this very moment is under way to a worker.
+        _othersWait = await store.AnyWaitingAsync(JobKind.Inference, _time.GetUtcNow() - Moment, cancellationToken);
+        if (!_othersWait)
+            _places.Look();
+    }
+
     /// <summary>Finds a place for a new job and makes its record that of a running one; null where it is to be queued.</summary>
     /// <param name="job">The record, not stored yet.</param>
     /// <param name="waits">Whether to wait a moment for a place.</param>
@@ -51,7 +66,8 @@ public sealed partial class EagerStart : IDisposable
         ArgumentNullException.ThrowIfNull(job);
         if (_runner is not { } runner || !MayStart(job))
             return null;
-        var size = new EagerSize(_costs.Of(JobPointer.To(job)), job.Input.Length);
+        // What nobody has measured may be long: one at a time, until it is.
+        var size = new EagerSize(_costs.Measured(JobPointer.To(job)) ?? EagerPlaces.MostSeconds, job.Input.Length);
         if (!await _places.TakeAsync(size, waits))
             return null;
         var now = _time.GetUtcNow();
@@ -95,7 +111,11 @@ public sealed partial class EagerStart : IDisposable
     {
         try
         {
-            await runner.RunAsync(claimed, _stopping.Token);
+            // Storing it may have taken longer than it may wait: it goes back to the queue, where it expires.
+            if (claimed.Job.Deadline is { } deadline && deadline <= _time.GetUtcNow())
+                await runner.HandBackAsync(claimed);
+            else
+                await runner.RunAsync(claimed, _stopping.Token);
         }
         catch (Exception exception)
         {

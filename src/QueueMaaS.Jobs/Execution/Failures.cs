@@ -24,12 +24,16 @@ internal sealed class Failures(JobOptions options, TimeProvider time)
     {
         var rules = job.GetRules();
         var halvings = failure == FailureClass.OutOfMemory ? Math.Log2(job.BatchDivisor) : 0;
-        // A full disk or a storage that is away is no fault of the job's, and it takes a person, hours perhaps: it costs no attempt, whatever the policy says.
-        var again = problem.Code is ProblemCodes.StorageFull or ProblemCodes.ArtifactStorageUnavailable || (job.Attempt < job.MaxAttempts && halvings < MostHalvings && (rules.Retry?.On ?? TriedAgain).Contains(failure));
+        // A full disk or a storage that is away is no fault of the job's, and it takes a person, hours perhaps: it costs no attempt, whatever the policy says. Nor does a model that rests, or
+        // whose queue has no room: the job was accepted, and waits.
+        var again = problem.Code is ProblemCodes.StorageFull or ProblemCodes.ArtifactStorageUnavailable or ProblemCodes.ModelResting or ProblemCodes.QueueFull || (job.Attempt < job.MaxAttempts && halvings < MostHalvings && (rules.Retry?.On ?? TriedAgain).Contains(failure));
+        var pause = Delays(job.Kind, rules.Retry).After(job.Attempt);
+        if (problem.Details?.TryGetValue("retryAfterSeconds", out var asked) == true && asked.TryGetDouble(out var seconds) && TimeSpan.FromSeconds(seconds) > pause)
+            pause = TimeSpan.FromSeconds(seconds);
         return new AttemptEnd(job, again ? JobState.Retrying : JobState.Failed)
         {
             Error = problem,
-            RetryAt = again ? time.GetUtcNow() + Delays(job.Kind, rules.Retry).After(job.Attempt) : null,
+            RetryAt = again ? time.GetUtcNow() + pause : null,
             BatchDivisor = again && failure == FailureClass.OutOfMemory ? job.BatchDivisor * 2 : null,
             Worker = worker,
         };

@@ -87,6 +87,14 @@ public sealed partial class JobRunner : IAsyncDisposable
         }
     }
 
+    /// <summary>Puts a claimed job back in the queue, unrun; the attempt does not count.</summary>
+    public async Task HandBackAsync(ClaimedJob claimed)
+    {
+        using var lease = claimed.Lease;
+        lease.End();
+        await StoreAsync(new AttemptEnd(claimed.Job, JobState.Queued) { Worker = _worker.Name });
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _claims.DisposeAsync();

@@ -90,6 +90,9 @@ public interface IJobStore : IJobEvents
     /// <summary>Takes queued jobs that were never dispatched, or so long ago that their pointer may be lost, for being dispatched again: no other process gets them too.</summary>
     Task<IReadOnlyList<JobPointer>> TakeUndispatchedAsync(DueWindow window, TimeSpan grace, TimeSpan repeatAfter, int limit, CancellationToken cancellationToken);
 
+    /// <summary>Whether a job of this kind waits for a worker that was due before a moment: none that waits for a place of its tenant, or stands in a stopped queue.</summary>
+    Task<bool> AnyWaitingAsync(JobKind kind, DateTimeOffset dueBefore, CancellationToken cancellationToken);
+
     /// <summary>Those of the jobs that still wait for a worker.</summary>
     Task<IReadOnlySet<string>> StillQueuedAsync(IReadOnlyCollection<string> ids, CancellationToken cancellationToken);
 

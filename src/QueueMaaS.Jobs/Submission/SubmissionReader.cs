@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Unicode;
 using QueueMaaS.Contracts;
 
 namespace QueueMaaS.Jobs.Submission;
@@ -26,6 +27,7 @@ public static class SubmissionReader
                 ("bytes", json.Length), ("limit", maxBytes));
         }
 
+        RequireText(json, "the submission");
         return (json.Length >= LongSubmission ? ReadOnce(json) : null)
             ?? Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<JobSubmission>(bytes, QueueMaaSJson.Strict), "the submission");
     }
@@ -63,8 +65,41 @@ public static class SubmissionReader
     }
 
     /// <summary>Reads any request body of a known type.</summary>
-    public static T ReadBody<T>(ReadOnlySpan<byte> json) where T : class =>
-        Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<T>(bytes, QueueMaaSJson.Strict), "the body");
+    public static T ReadBody<T>(ReadOnlySpan<byte> json) where T : class
+    {
+        RequireText(json, "the body");
+        return Guard(json, static (ReadOnlySpan<byte> bytes) => JsonSerializer.Deserialize<T>(bytes, QueueMaaSJson.Strict), "the body");
+    }
+
+    /// <summary>Refuses JSON with a string that is no text. System.Text.Json finds out only when the string is asked for, which may be after the job was accepted.</summary>
+    private static void RequireText(ReadOnlySpan<byte> json, string what)
+    {
+        if (!Utf8.IsValid(json))
+            throw NoText(what);
+        // Only an escape can write half of a surrogate pair.
+        if (json.IndexOf("\\ud"u8) < 0 && json.IndexOf("\\uD"u8) < 0)
+            return;
+        var reader = new Utf8JsonReader(json);
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+                    _ = reader.GetString();
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw NoText(what);
+        }
+        catch (JsonException)
+        {
+            // Whoever reads it says what is wrong with it.
+        }
+    }
+
+    private static ProblemException NoText(string what) =>
+        new(ProblemCodes.InvalidRequest, $"{Capital(what)} has a string that is no text: its bytes are not UTF-8, or it has half of a surrogate pair (`\\ud800`) alone.");
 
     private delegate T? SpanReader<T>(ReadOnlySpan<byte> bytes);
 

@@ -18,6 +18,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
 {
     private const string DefaultTenant = "default";
     private const int MostTraceParent = 128;
+    private const int MostUnknown = 5;
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
 
     /// <summary>What the producer is told. A refused message's problem stands in the reply.</summary>
@@ -56,6 +57,7 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
 
     private async Task<AcceptOutcome> SubmitAsync(JobSubmission submission, SubmissionOrigin origin, CancellationToken cancellationToken)
     {
+        var unknown = 0;
         for (var pause = TimeSpan.FromMilliseconds(200); ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
@@ -65,6 +67,13 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
             }
             catch (Exception exception) when (exception is ProblemException problem ? CanWait(problem) : exception is not OperationCanceledException)
             {
+                // One that breaks us whenever it is tried must not hold up the others for ever.
+                if (exception is not ProblemException && !IsOutside(exception) && ++unknown == MostUnknown)
+                {
+                    LogBroke(logger, exception);
+                    throw new ProblemException(Problem.Create(ProblemCodes.InternalError, $"Something went wrong on our side with this submission, {MostUnknown} times. The service's log has the cause; replay the message once that is mended."), exception);
+                }
+
                 LogWaiting(logger, exception.Message, pause.TotalSeconds);
                 await Task.Delay(pause, time, cancellationToken);
             }
@@ -92,6 +101,11 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
         }
     }
 
+    /// <summary>Whether something that this process needs is away, or the process is ending: not the submission's fault.</summary>
+    private static bool IsOutside(Exception exception) =>
+        exception is System.Data.Common.DbException or TimeoutException or IOException or System.Net.Sockets.SocketException or HttpRequestException or ObjectDisposedException or OutOfMemoryException
+        || (exception.InnerException is { } inner && IsOutside(inner));
+
     /// <summary>A part that is away is waited for. A tenant beyond its limits is refused: waiting here it would hold up the others; its message is kept as unprocessable, to be replayed.</summary>
     private static bool CanWait(ProblemException exception) => exception.IsTransient && exception.Problem.Code is not (ProblemCodes.QuotaExceeded or ProblemCodes.RateLimited);
 
@@ -99,6 +113,9 @@ internal sealed partial class SubmissionIntake(JobSubmitter submitter, IUnproces
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A submission on the bus was refused: {Code}: {Reason}")]
     private static partial void LogRefused(ILogger logger, string code, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A submission on the bus cannot be taken; it is put aside")]
+    private static partial void LogBroke(ILogger logger, Exception exception);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "A submission waits for the database ({Reason}); next try in {Seconds} s")]
     private static partial void LogWaiting(ILogger logger, string reason, double seconds);

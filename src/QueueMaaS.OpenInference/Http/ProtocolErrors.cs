@@ -42,7 +42,7 @@ internal sealed partial class ProtocolErrors(ILogger<ProtocolErrors> logger) : I
         // Too late is nobody's mistake: gateways try such a request again elsewhere.
         var status = problem.Code == ProblemCodes.DeadlineExceeded ? StatusCodes.Status503ServiceUnavailable : ProblemStatus.Of(problem.Code);
         if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)
-            http.Response.Headers.RetryAfter = "1";
+            http.Response.Headers.RetryAfter = problem.Details?.TryGetValue("retryAfterSeconds", out var seconds) == true ? seconds.GetRawText() : "1";
         // The protocol knows 400 for everything that is wrong with a request.
         return Results.Json(new ProtocolError(problem.Message, problem.Code, problem.Details), QueueMaaSJson.Relaxed, statusCode: status == StatusCodes.Status422UnprocessableEntity ? StatusCodes.Status400BadRequest : status);
     }

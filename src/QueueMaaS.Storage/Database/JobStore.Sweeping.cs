@@ -102,6 +102,9 @@ public sealed partial class JobStore : IQueueControl
         return oldest.MinBy(job => job.DueAt - (job.Priority * agePerPriority))?.Id;
     }, cancellationToken);
 
+    public Task<bool> AnyWaitingAsync(JobKind kind, DateTimeOffset dueBefore, CancellationToken cancellationToken) => _database.ReadAsync(
+        context => MayStart(context).AnyAsync(job => job.Kind == kind && job.DueAt < dueBefore, cancellationToken), cancellationToken);
+
     public Task<IReadOnlyList<QueuePause>> PausesAsync(CancellationToken cancellationToken) => _database.ReadAsync<IReadOnlyList<QueuePause>>(
         async context => [.. (await context.Pauses.ToListAsync(cancellationToken)).Select(row => new QueuePause(row.Kind, row.At, row.By, row.Reason))], cancellationToken);
 

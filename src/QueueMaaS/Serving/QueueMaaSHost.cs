@@ -59,7 +59,8 @@ public static partial class QueueMaaSHost
         Listen(builder);
         builder.WebHost.ConfigureKestrel(static kestrel => kestrel.AddServerHeader = false);
         // What a stop must wait for: jobs handed back, then the bus closed.
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        var grace = builder.Configuration.GetSection(JobOptions.Section).Get<JobOptions>()?.ShutdownGrace ?? new JobOptions().ShutdownGrace;
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(30) + grace);
 
         AddOptions(builder.Services, builder.Configuration);
         builder.Services.AddQueueMaaSStorage(storage, s3);

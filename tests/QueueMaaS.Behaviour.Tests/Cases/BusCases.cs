@@ -130,6 +130,7 @@ public sealed class RabbitMqCases(ServersService service)
     [InlineData("", ProblemCodes.InvalidRequest)]
     [InlineData("[]", ProblemCodes.InvalidRequest)]
     [InlineData("{\"messageType\":[\"urn:message:Foo\"],\"message\":{}}", ProblemCodes.InvalidRequest, "application/vnd.masstransit+json")]
+    [InlineData("""{"kind":"inference","input":{"model":"\ud800","inputs":[]}}""", ProblemCodes.InvalidRequest)]
     public async Task A_malformed_message_ends_in_the_unprocessable_queue_with_its_reason_and_its_producer_is_told(string body, string code, string contentType = "application/json")
     {
         var factory = new RabbitMQ.Client.ConnectionFactory { Uri = new Uri(service.RabbitMq!) };

@@ -58,6 +58,27 @@ public sealed class DrainCases : ProcessCases
         clock.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(60));
     }
 
+    [Fact]
+    public async Task A_worker_that_is_told_to_stop_takes_its_grace_and_hands_back_what_does_not_end_in_it()
+    {
+        using var http = await StartApiAsync();
+        var api = new QueueMaaSClient(http);
+        // A batch waits four seconds for others, which never come: longer than the two after which the command line's library ends a program by itself, and within the grace of five.
+        using var form = new MultipartFormDataContent { { new ByteArrayContent(TestModels.Double()), "model", "model.onnx" }, { new StringContent("""{"maxQueueDelayMs":4000}"""), "batching" } };
+        using (var uploaded = await http.PutAsync("v1/models/double", form, Cancel))
+            uploaded.EnsureSuccessStatusCode();
+        var worker = Start("inference");
+        using (var other = new HttpClient { BaseAddress = new Uri(worker.Url) })
+            await worker.WaitUntilReadyAsync(other);
+        var jobs = await Task.WhenAll(Enumerable.Range(0, 5).Select(i => api.SubmitAsync(Requests.Double(i, 1), cancellationToken: Cancel)));
+        while ((await api.GetAsync(jobs[^1].Id, Cancel)).State == JobState.Queued)
+            await Task.Delay(20, Cancel);
+        await worker.EndAsync();
+        (await worker.ExitCodeAsync()).ShouldBe(0);
+        foreach (var job in jobs)
+            (await api.GetAsync(job.Id, Cancel)).State.ShouldBe(JobState.Succeeded);
+    }
+
     private async Task<HttpClient> StartApiAsync()
     {
         var api = Start("api,notify");

@@ -50,15 +50,39 @@ public abstract class EagerStartCases(ServiceFixture service)
         job.Attempt.ShouldBe(1);
     }
 
-    /// <summary>Stores the job of <c>Double(3, 4)</c> as started by a worker.</summary>
-    private async Task<JobRecord> StoreAsync(string id, string worker, TimeSpan lease)
+    [Fact]
+    public async Task A_job_whose_deadline_passed_while_it_was_stored_expires_unrun()
     {
-        var like = await service.Api.SubmitAsync(Requests.Double(3, 4) with { Id = id }, cancellationToken: Cancel);
+        var id = Requests.NewId();
+        await StoreAsync(id, Worker, TimeSpan.FromMinutes(5), deadline: DateTimeOffset.UtcNow);
+        await service.Api.SubmitAsync(Requests.Double(3, 4) with { Id = id }, cancellationToken: Cancel);
+        var job = await service.Api.WaitAsync(id, Cancel);
+        (job.State, job.Attempt).ShouldBe((JobState.Expired, 0));
+    }
+
+    [Fact]
+    public async Task A_job_that_waits_for_a_worker_for_longer_than_a_moment_is_seen_whoever_dispatched_it()
+    {
+        var id = Requests.NewId();
+        var past = DateTimeOffset.UtcNow - TimeSpan.FromSeconds(5);
+        await service.Jobs.AcceptAsync([new JobRecord { Id = id, Tenant = Tenant, Kind = JobKind.Evaluation, State = JobState.Queued, MaxAttempts = 1, Priority = 5, Input = "{}", RequestHash = "h", CreatedAt = past, DueAt = past }], Cancel);
+        (await service.Jobs.AnyWaitingAsync(JobKind.Evaluation, past + TimeSpan.FromSeconds(1), Cancel)).ShouldBeTrue();
+        (await service.Jobs.AnyWaitingAsync(JobKind.Evaluation, past, Cancel)).ShouldBeFalse();
+        await service.Jobs.CancelAsync(Tenant, id, "test", Cancel);
+        (await service.Jobs.AnyWaitingAsync(JobKind.Evaluation, past + TimeSpan.FromSeconds(1), Cancel)).ShouldBeFalse();
+    }
+
+    /// <summary>Stores the job of <c>Double(3, 4)</c> as started by a worker.</summary>
+    private async Task<JobRecord> StoreAsync(string id, string worker, TimeSpan lease, DateTimeOffset? deadline = null)
+    {
+        // One that was submitted in earnest, under another id: the hash that tells a repeat does not know the id.
+        var like = await service.Api.SubmitAsync(Requests.Double(3, 4), cancellationToken: Cancel);
         await service.Api.WaitAsync(like.Id, Cancel);
-        var record = (await service.Jobs.FindAsync(Tenant, id, Cancel))!.AsAccepted();
-        (await service.Jobs.DeleteAsync(Tenant, [id], Cancel)).ShouldBe(1);
+        var record = (await service.Jobs.FindAsync(Tenant, like.Id, Cancel))!.AsAccepted();
+        record.Id = id;
         var now = DateTimeOffset.UtcNow;
         (record.CreatedAt, record.DueAt, record.FinishedAt, record.Output) = (now, now, null, null);
+        record.Deadline = deadline;
         (record.State, record.Attempt, record.Fence, record.StartedAt, record.LeaseOwner, record.LeaseUntil) = (JobState.Running, 1, 1, now, worker, now + lease);
         (await service.Jobs.AcceptAsync([record], Cancel)).ShouldHaveSingleItem().Kind.ShouldBe(AcceptKind.New);
         return (await service.Jobs.FindAsync(Tenant, id, Cancel))!;

@@ -173,6 +173,19 @@ public abstract class JobCases(ServiceFixture service)
         problem.Detail.ShouldNotBeEmpty();
     }
 
+    [Theory]
+    [InlineData("--X\r\n", "Y")]
+    [InlineData("--X\r\ncontent-disposition: form-data; name=\"model\"; filename=\"m.onnx\"\r\n\r\nabc", "X")]
+    public async Task A_form_that_is_cut_short_or_names_another_boundary_is_told_to_be_damaged(string body, string boundary)
+    {
+        using var content = new ByteArrayContent(Encoding.ASCII.GetBytes(body));
+        content.Headers.TryAddWithoutValidation("Content-Type", $"multipart/form-data; boundary={boundary}");
+        using var response = await service.Http.PutAsync($"v1/models/{Requests.NewId()}", content, Cancel);
+        var (status, code, detail) = await Requests.ProblemAsync(response);
+        (status, code).ShouldBe((400, ProblemCodes.InvalidRequest));
+        detail.ShouldContain("is damaged");
+    }
+
     [Fact]
     public async Task A_failed_job_is_in_the_dead_letter_list_and_can_be_requeued()
     {

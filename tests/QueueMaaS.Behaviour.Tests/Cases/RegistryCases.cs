@@ -178,6 +178,8 @@ public abstract class RegistryCases(ServiceFixture service)
         (await ImportAsync(name, """{"path":"here.onnx"}""")).Version.ShouldBe(1);
         (await ImportProblemAsync(name, """{"path":"../queuemaas.db"}""")).ShouldBe((422, ProblemCodes.ImportRefused));
         (await ImportProblemAsync(name, """{"path":"/etc/passwd"}""")).ShouldBe((422, ProblemCodes.ImportRefused));
+        (await ImportProblemAsync(name, """{"path":""}""")).ShouldBe((422, ProblemCodes.InvalidValue));
+        (await ImportProblemAsync(name, """{"path":"a\u0000.onnx"}""")).ShouldBe((422, ProblemCodes.InvalidValue));
         (await ImportProblemAsync(name, """{"path":"link.onnx"}""")).ShouldBe((422, ProblemCodes.ImportRefused));
         (await ImportProblemAsync(name, """{"path":"nothing.onnx"}""")).ShouldBe((422, ProblemCodes.ImportFailed));
     }
