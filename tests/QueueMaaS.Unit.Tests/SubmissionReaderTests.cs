@@ -32,6 +32,10 @@ public sealed class SubmissionReaderTests
         problem.Message.ShouldContain(place);
     }
 
+    [Fact]
+    public void The_kinds_that_are_offered_are_those_that_a_producer_may_submit() =>
+        Should.Throw<ProblemException>(() => Read("""{"kind":"dance","input":{}}""")).Problem.Message.ShouldNotContain("chunk");
+
     [Theory]
     [InlineData("""{"kind":"inference","input":{"model":"\ud800"}}""")]
     [InlineData("""{"kind":"inference","input":{"a\uDC00":1}}""")]

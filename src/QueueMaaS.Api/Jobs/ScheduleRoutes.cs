@@ -56,7 +56,9 @@ internal static class ScheduleRoutes
             Job = definition.Job,
             CreatedAt = now,
         };
-        schedule = schedule with { NextAt = CronTimes.After(schedule, now) };
+        var next = CronTimes.After(schedule, now)
+            ?? throw new ProblemException(ProblemCodes.InvalidValue, "`cron` names no time that ever comes, as the 30th of February would be.", ("path", "cron"));
+        schedule = schedule with { NextAt = next };
         var isNew = await store.PutAsync(caller.Tenant, schedule, cancellationToken);
         var stored = await store.FindAsync(caller.Tenant, name, cancellationToken) ?? schedule;
         return isNew ? Results.Created($"/v1/schedules/{name}", Show(stored)) : Results.Ok(Show(stored));

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using QueueMaaS.Contracts;
 using QueueMaaS.Jobs.Dispatch;
+using QueueMaaS.Jobs.Leasing;
 using QueueMaaS.Jobs.Life;
 using QueueMaaS.Jobs.Tenants;
 
@@ -23,6 +24,7 @@ public sealed partial class EagerStart : IDisposable
     private readonly bool _isOn;
     private readonly CancellationTokenSource _stopping = new();
     private volatile JobRunner? _runner;
+    private int _running;
 
     // Until the first look nobody knows.
     private volatile bool _othersWait = true;
@@ -78,13 +80,14 @@ public sealed partial class EagerStart : IDisposable
 
     /// <summary>Runs a job that is stored as running under this worker's first claim, unless it runs already.</summary>
     /// <param name="job">The job as it is stored.</param>
-    /// <param name="place">Its place, given up at the end.</param>
+    /// <param name="place">Its place, given up when the work is done.</param>
     /// <returns>False where the job is another worker's, or runs here already; the place is the caller's still.</returns>
     public bool TryStart(JobRecord job, EagerPlace? place)
     {
         ArgumentNullException.ThrowIfNull(job);
         if (job is not { State: JobState.Running, Fence: 1 } || _runner is not { } runner || runner.TryTake(job) is not { } claimed)
             return false;
+        Interlocked.Increment(ref _running);
         // Whoever submitted it is answered meanwhile.
         _ = Task.Run(() => RunAsync(runner, claimed, place));
         return true;
@@ -95,7 +98,7 @@ public sealed partial class EagerStart : IDisposable
     {
         _places.Close();
         await using var passedOn = stopping.Register(_stopping.Cancel);
-        while (_places.Jobs > 0)
+        while (_places.Jobs > 0 || Volatile.Read(ref _running) > 0)
             await Task.Delay(BetweenLooks, CancellationToken.None);
     }
 
@@ -115,7 +118,7 @@ public sealed partial class EagerStart : IDisposable
             if (claimed.Job.Deadline is { } deadline && deadline <= _time.GetUtcNow())
                 await runner.HandBackAsync(claimed);
             else
-                await runner.RunAsync(claimed, _stopping.Token);
+                await runner.RunAsync(claimed with { Lease = GivingUp(claimed.Lease, place) }, _stopping.Token);
         }
         catch (Exception exception)
         {
@@ -124,8 +127,19 @@ public sealed partial class EagerStart : IDisposable
         finally
         {
             place?.Dispose();
+            Interlocked.Decrement(ref _running);
         }
     }
+
+    /// <summary>The lease, with the place given up once the work is done, before its end is stored: whoever is told of the end and comes with the next job finds it free.</summary>
+    private static KeptLease GivingUp(KeptLease lease, EagerPlace? place) => new(
+        lease.Dispose,
+        () =>
+        {
+            lease.End();
+            place?.Dispose();
+        },
+        lease.Lost);
 
     private void OnEmptied(JobKind kind)
     {

@@ -186,7 +186,7 @@ public static class SubmissionReader
         if (type.StartsWith(Nullable, StringComparison.Ordinal))
             type = type[Nullable.Length..^1];
         if (typeof(QueueMaaSJson).Assembly.GetType(type) is { IsEnum: true } choices)
-            return $"one of {string.Join(", ", Enum.GetNames(choices).Select(static name => $"`{JsonNamingPolicy.CamelCase.ConvertName(name)}`"))}";
+            return $"one of {string.Join(", ", Enum.GetNames(choices).Where(name => choices != typeof(JobKind) || name != nameof(JobKind.Chunk)).Select(static name => $"`{JsonNamingPolicy.CamelCase.ConvertName(name)}`"))}";
         return type switch
         {
             "System.Int32" or "System.Int64" => "a whole number",

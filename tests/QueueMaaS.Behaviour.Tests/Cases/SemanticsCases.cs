@@ -256,6 +256,7 @@ public abstract class SemanticsCases(ServiceFixture service)
 
     [Theory]
     [InlineData("""{"cron":"every day","job":{"kind":"inference","input":{}}}""", "cron")]
+    [InlineData("""{"cron":"0 0 30 2 *","job":{"kind":"inference","input":{}}}""", "cron")]
     [InlineData("""{"cron":"* * * * *","timeZone":"Mars/Olympus","job":{"kind":"inference","input":{}}}""", "timeZone")]
     [InlineData("""{"cron":"* * * * *","job":{"id":"x","kind":"inference","input":{}}}""", "job")]
     [InlineData("""{"cron":"* * * * *","job":{"kind":"inference","input":{},"priority":99}}""", "priority")]
